@@ -127,13 +127,19 @@ class Workspace:
 
     def _run(self, work: Callable[[], Result]) -> Result:
         """Return what ``work`` returns, repeated with more memory if it needs that: lists do not spill."""
+        limit = self._memory_limit
         with self._lock:
-            for _ in range(_MOST_DOUBLINGS):
-                with suppress(duckdb.OutOfMemoryException):
-                    return work()
-                self._memory_limit *= 2
-                self.db.execute(f"SET memory_limit = '{self._memory_limit}B'")
-            return work()
+            try:
+                for _ in range(_MOST_DOUBLINGS):
+                    with suppress(duckdb.OutOfMemoryException):
+                        return work()
+                    limit *= 2
+                    self.db.execute(f"SET memory_limit = '{limit}B'")
+                return work()
+            finally:
+                if limit != self._memory_limit:
+                    with suppress(duckdb.OutOfMemoryException):  # what cannot be freed now stays allowed
+                        self.db.execute(f"SET memory_limit = '{self._memory_limit}B'")
 
     @contextmanager
     def given(self, values: pa.Table | pa.RecordBatchReader) -> Iterator[None]:
@@ -237,11 +243,9 @@ class Workspace:
 
     def count_due(self, checked_before: datetime) -> int:
         """Return how many connected growers were healthy when last checked, before this time."""
-        return self.count(
-            "SELECT count(*) FROM rows WHERE status = 'existing' AND health = 'healthy'"
-            " AND health_checked_at < $before::TIMESTAMP_MS",
-            before=to_text(checked_before),
-        )
+        query = "SELECT count(*) FROM rows WHERE status = 'existing' AND health = 'healthy'"
+        due = " AND health_checked_at < $before::TIMESTAMP_MS"
+        return self.count(query + due, before=to_text(checked_before))
 
     def ranges(self, size: int) -> Iterator[tuple[int, int]]:
         """Yield the first and last row number of every ``size`` numbers, in input order."""
@@ -262,11 +266,8 @@ class Workspace:
             "SELECT coalesce(id::VARCHAR, leaf_user_id) AS id FROM rows WHERE NOT unresolved"
             " AND (id IS NOT NULL OR regexp_full_match(leaf_user_id, $uuid))"
         )
-        return (
-            self.arrow(query, uuid="[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")["id"]
-            .cast(pa.large_string())
-            .combine_chunks()
-        )
+        ids = self.arrow(query, uuid="[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")["id"]
+        return ids.cast(pa.large_string()).combine_chunks()
 
     def findings(self) -> pd.DataFrame:
         """Return row, status, code and message of rows that passed the check, but do not go with others."""
