@@ -115,6 +115,7 @@ def claim_folder(folder: Path) -> bool:
     try:
         make_folder(folder.parent)
         folder.mkdir(mode=PRIVATE_FOLDER)
+        keep_out_of_git(folder.parent)
     except OSError as error:
         if isinstance(error, FileExistsError) and folder.is_dir():
             return False

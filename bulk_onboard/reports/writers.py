@@ -65,7 +65,6 @@ def write_results(
                 _append(db, draft, f"to_json(struct_pack({fields})) || chr(10)", "results")
             else:
                 _write_parquet(db, draft, ", ".join(f"{cell} AS {title}" for title, cell in cells.items()))
-    keep_out_of_git(folder.parent)
     return [draft.path for draft in opened]
 
 
@@ -84,6 +83,7 @@ def write_problems(path: Path, table: pd.DataFrame) -> Path:
     if table.empty:  # the usual case; opening a database would take a tenth of a second
         with drafts([path], "`bulk-onboard validate`") as (draft,), draft.writing():
             draft.file.write(f"{','.join(map(str, table))}\n".encode())
+        keep_out_of_git(path.parent.parent)
         return path
     problems = pa.Table.from_pandas(table, preserve_index=False)
     with duckdb.connect(":memory:") as db, drafts([path], "`bulk-onboard validate`") as (draft,):
@@ -91,6 +91,7 @@ def write_problems(path: Path, table: pd.DataFrame) -> Path:
         db.register("problems", problems.append_column("place", [range(len(table))]))
         names = list(map(str, table))
         _write_csv(db, draft, "problems", dict(zip(names, names, strict=True)), order="place")
+    keep_out_of_git(path.parent.parent)
     return path
 
 

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from bulk_onboard.domain.entry import Entry
 from bulk_onboard.errors import OutputError
 from bulk_onboard.reports import results, writers
+from bulk_onboard.reports.draft import claim_folder
 from bulk_onboard.reports.results import COLUMNS, table
 from bulk_onboard.reports.writers import write_json, write_plan, write_problems, write_results
 from tests.reports.pages import workspace_of
@@ -75,10 +76,12 @@ def test_rows_in_several_portions_keep_their_order(tmp_path: Path, monkeypatch: 
 
 def test_only_the_reports_folder_is_ignored_by_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     work = tmp_path / "work"
-    (work / "reports").mkdir(parents=True)
+    work.mkdir()
     monkeypatch.chdir(work)
     for folder in ("reports/run-1", "run-1"):
-        write(Path(folder), "a", formats=("csv",))
+        assert claim_folder(Path(folder))  # before anything is sent: a run may be killed
+    write_problems(Path("checks/validate-a/problems.csv"), pd.DataFrame({"row": [2]}))
+    assert (work / "checks" / ".gitignore").exists()
     assert (work / "reports" / ".gitignore").read_text() == "*\n"
     assert not (work / ".gitignore").exists()
 
