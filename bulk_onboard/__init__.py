@@ -25,9 +25,9 @@ The map of the package, from the bottom to the top; a layer imports only from la
     ui/            a page on the user's own machine, which uses the library for everything
     cli/           the command line
 
-The path of one row: ``readers`` -> ``engine.scan`` (check) -> ``engine.survey`` (compare in the workspace) ->
-``engine.scan`` again, for rows to do -> ``engine.onboard_row`` (intent, turn, POST, `decide`, outcome) ->
-``engine.check_events`` -> ``reports``.
+The path of one row: ``readers`` -> ``engine.first_pass`` (the whole file is checked and compared in the
+workspace) -> ``engine.checked_file`` (second pass, for rows to do) -> ``engine.onboard_row`` (intent, turn,
+POST, `decide`, outcome) -> ``engine.check_events`` -> ``reports``.
 """
 
 from __future__ import annotations

@@ -21,13 +21,13 @@ from bulk_onboard.cluster.heartbeat import heartbeat
 from bulk_onboard.domain.model import Intent, Status
 from bulk_onboard.domain.run_events import Fact, RowFinished, RunInfo, Trouble
 from bulk_onboard.domain.timestamps import from_text
+from bulk_onboard.engine.checked_file import CheckedFile, reading_for
+from bulk_onboard.engine.first_pass import KnownRows, rows_to_do
 from bulk_onboard.engine.onboard_row import Onboarding
 from bulk_onboard.engine.opening import find_run, marks_of, providers_of, scopes_of
 from bulk_onboard.engine.replacement_brake import ReplacementBrake
-from bulk_onboard.engine.scan import Scan, reading_for
 from bulk_onboard.engine.session import context_of, in_flight_of
 from bulk_onboard.engine.stop import StopSignal
-from bulk_onboard.engine.survey import KnownRows, rows_to_do
 from bulk_onboard.errors import BulkOnboardError, ExitCode, LedgerBusy, LedgerError, UsageError, place_of
 from bulk_onboard.leaf.client import LeafClient
 from bulk_onboard.ledger import Journal, Ledger
@@ -72,7 +72,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Some of the rows to do, ascending, what is known of them, and how the input was read (see `Scan`).
+    """Some of the rows to do, ascending, what is known of them, and how the input was read.
 
     ``rate``: the share of the ceiling that comes with it, in requests per second, 0 for no ceiling.
     """
@@ -166,7 +166,7 @@ class _Task:
         scope, scopes = ledger.scope(info.leaf, info.owner, info.provider), scopes_of(ledger, info)
         with open_source(self._job.command.file, settings.input.reading) as source:
             reading = reading_for(settings, providers_of(info, settings.providers))
-            scan = Scan(source, replace(reading, limit=part.limit), ledger.key, part.seen)
+            checked_file = CheckedFile(source, replace(reading, limit=part.limit), ledger.key, part.seen)
             async with Journal(ledger, self._job.run_no, scope, scopes, fence) as journal:
                 context = context_of(settings, journal, part.policy, stop, self._facts.append)
                 work = Onboarding(
@@ -176,7 +176,7 @@ class _Task:
                     brake=ReplacementBrake(stop),
                     plan=part.plan,
                 )
-                await context.work_through(rows_to_do(scan, *self._remaining(ledger)), work.onboard)
+                await context.work_through(rows_to_do(checked_file, *self._remaining(ledger)), work.onboard)
 
     def _remaining(self, ledger: Ledger) -> tuple[KnownRows, np.ndarray]:
         """The rows without an outcome. What an earlier attempt has left open is an intent: Leaf is asked."""

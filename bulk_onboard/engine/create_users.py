@@ -12,11 +12,11 @@ import numpy as np
 from bulk_onboard.domain.model import Status
 from bulk_onboard.domain.run_events import PhaseStarted
 from bulk_onboard.domain.users import UnresolvedGrower
+from bulk_onboard.engine.checked_file import CheckedFile
 from bulk_onboard.engine.driver import RowContext
+from bulk_onboard.engine.first_pass import Comparison, FirstPass, KnownRows
 from bulk_onboard.engine.ports import UserCalls, UserJournal
 from bulk_onboard.engine.row_choice import both, without
-from bulk_onboard.engine.scan import Scan
-from bulk_onboard.engine.survey import Comparison, KnownRows, Survey
 from bulk_onboard.engine.user_row import UserCreation
 from bulk_onboard.threads import in_thread
 
@@ -36,8 +36,8 @@ class UserSources:
 
 
 async def create_users(
-    sources: UserSources, context: RowContext, scan: Scan, found: Survey, rows: np.ndarray
-) -> Survey:
+    sources: UserSources, context: RowContext, checked_file: CheckedFile, found: FirstPass, rows: np.ndarray
+) -> FirstPass:
     """Find or create the Leaf users of these rows' growers; return what is to do now that they are known.
 
     A row ends here if its user cannot be had. Raises LoginRefused, LeafUnavailable, LedgerError, InputError.
@@ -49,7 +49,7 @@ async def create_users(
         return found
     context.observer(PhaseStarted("users", sum(map(len, growers.values()))))
     work = UserCreation(context, sources.calls, sources.journal, {}, {})
-    unresolved = _read_again(scan, growers.values(), sources.open_keys)
+    unresolved = _read_again(checked_file, growers.values(), sources.open_keys)
     await context.work_through(unresolved, work.resolve)
     if sources.journal:
         await sources.journal.flush()
@@ -60,22 +60,22 @@ async def create_users(
     return await in_thread(partial(_with_ids, sources.comparison, found, ids))
 
 
-def _set_aside(found: Survey) -> None:
+def _set_aside(found: FirstPass) -> None:
     """Take the rows that this run has sent, or does not send, out of the rows to do in the workspace."""
     workspace = found.workspace
     workspace.mark(without(workspace.to_do(), found.wanted), (Status.NOT_ATTEMPTED.value, "", ""))
 
 
 def _read_again(
-    scan: Scan, growers: Iterable[tuple[int, ...]], open_keys: Collection[bytes]
+    checked_file: CheckedFile, growers: Iterable[tuple[int, ...]], open_keys: Collection[bytes]
 ) -> Iterator[UnresolvedGrower]:
     """Read the first row of each grower again: its user cells were not kept."""
     rows_of = {rows[0]: rows for rows in growers}
-    for row, keys, cells in scan.user_cells(np.array(sorted(rows_of), np.int64)):
+    for row, keys, cells in checked_file.user_cells(np.array(sorted(rows_of), np.int64)):
         yield UnresolvedGrower(rows_of[row], keys, cells, any(key in open_keys for key in keys))
 
 
-def _with_ids(comparison: Comparison, found: Survey, ids: Mapping[UUID, str]) -> Survey:
+def _with_ids(comparison: Comparison, found: FirstPass, ids: Mapping[UUID, str]) -> FirstPass:
     """Return what is to do, as if the file had these ids.
 
     Two rows may turn out to be of one grower, and a grower may be one that the ledger knows.

@@ -21,12 +21,12 @@ from bulk_onboard.domain.model import (
     Verdict,
 )
 from bulk_onboard.domain.run_events import Estimate
+from bulk_onboard.engine.checked_file import CheckedFile
+from bulk_onboard.engine.first_pass import FirstPass, rows_to_do
 from bulk_onboard.engine.onboard_row import Onboarding, OnboardRow
 from bulk_onboard.engine.phases import Phases
 from bulk_onboard.engine.ports import Journal, Sent, Users
 from bulk_onboard.engine.replacement_brake import ReplacementBrake
-from bulk_onboard.engine.scan import Scan
-from bulk_onboard.engine.survey import Survey, rows_to_do
 from bulk_onboard.engine.user_list import ListedUsers
 from bulk_onboard.errors import InternalError
 from bulk_onboard.policy import user_list
@@ -35,12 +35,12 @@ from bulk_onboard.policy.progress import Finish, Progress, Step
 from bulk_onboard.threads import in_thread
 
 
-async def dry_run(phases: Phases, scan: Scan, found: Survey) -> Estimate | None:
+async def dry_run(phases: Phases, checked_file: CheckedFile, found: FirstPass) -> Estimate | None:
     """Find out what would happen to each row to do. None: the run was stopped before all were asked about."""
     assert phases.users is not None  # noqa: S101  (narrows the type)
     mode, journal = phases.context.policy.if_exists, DryRunJournal(phases.context.journal)
     context = replace(phases.context, journal=journal)
-    found = await replace(phases, context=context).with_users(scan, found, found.wanted)
+    found = await replace(phases, context=context).with_users(checked_file, found, found.wanted)
     looked_up, new_users = phases.users.requests.get, journal.counts[Status.WOULD_CREATE]
     context = replace(context, policy=asking(context.policy))
     asking_phases = await replace(phases, context=context).with_user_list(found)
@@ -54,7 +54,9 @@ async def dry_run(phases: Phases, scan: Scan, found: Survey) -> Estimate | None:
         mode=mode,
     )
     wanted = len(found.wanted)
-    await asking_phases.work(rows_to_do(scan, found.known, found.wanted), work.onboard, "dry_run", wanted)
+    await asking_phases.work(
+        rows_to_do(checked_file, found.known, found.wanted), work.onboard, "dry_run", wanted
+    )
     if context.stop.draining:
         return None
     sent, other = phases.users.requests.get - looked_up, work.other_requests

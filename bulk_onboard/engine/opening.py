@@ -16,8 +16,8 @@ from bulk_onboard.domain.model import IfExists
 from bulk_onboard.domain.providers import ENVIRONMENT, Provider, Providers
 from bulk_onboard.domain.run_events import LeftWithout, Observer, RunInfo, RunKind, Trouble, ignore
 from bulk_onboard.domain.timestamps import utc_now
+from bulk_onboard.engine.checked_file import Reading, Source, columns_of, reading_of
 from bulk_onboard.engine.plan import Plan, plan_of
-from bulk_onboard.engine.scan import Reading, Source, columns_of, reading_of
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.errors import ExitCode, Interrupted, LedgerError, UsageError
 from bulk_onboard.leaf.auth import owner_of

@@ -18,16 +18,16 @@ from bulk_onboard.domain.run_events import Note, Phase, PhaseStarted
 from bulk_onboard.domain.timestamps import utc_now
 from bulk_onboard.domain.turns import Turns
 from bulk_onboard.engine.check_events import EventsCheck, Recall
+from bulk_onboard.engine.checked_file import CheckedFile
 from bulk_onboard.engine.create_users import UserSources, create_users
 from bulk_onboard.engine.driver import RowContext
+from bulk_onboard.engine.first_pass import FirstPass, Memory, rows_to_do, store_input
 from bulk_onboard.engine.onboard_row import Onboarding, no_hint
 from bulk_onboard.engine.plan import rows_planned
 from bulk_onboard.engine.ports import Connection, Keeper, Users
 from bulk_onboard.engine.replacement_brake import ReplacementBrake
 from bulk_onboard.engine.row_choice import both, canary_of, in_order, without
 from bulk_onboard.engine.rows_to_check import rows_to_check, rows_unknown
-from bulk_onboard.engine.scan import Scan
-from bulk_onboard.engine.survey import Memory, Survey, rows_to_do, store_input
 from bulk_onboard.engine.user_list import Grower, ListedUsers, ListReader
 from bulk_onboard.engine.worker_pool import Work
 from bulk_onboard.policy.checks import Check
@@ -67,7 +67,9 @@ class Workers(Protocol):
         """What the other processes have sent."""
         ...
 
-    async def post(self, phases: Phases, scan: Scan, found: Survey, wanted: np.ndarray) -> None:
+    async def post(
+        self, phases: Phases, checked_file: CheckedFile, found: FirstPass, wanted: np.ndarray
+    ) -> None:
         """Return when all of these rows have their outcomes, or no process works on one of them any more."""
 
 
@@ -96,7 +98,7 @@ class Phases:
     recall: Recall = lambda _entry: None
     workers: Workers | None = None
 
-    async def onboard(self, scan: Scan, found: Survey) -> None:
+    async def onboard(self, checked_file: CheckedFile, found: FirstPass) -> None:
         """Post what is to do, the canary first, then check what is connected.
 
         Before all others those that an earlier run left without credentials: each minute counts for them.
@@ -104,35 +106,35 @@ class Phases:
         """
         urgent = found.left_without
         if len(urgent):
-            await self.post(scan, found, urgent)
+            await self.post(checked_file, found, urgent)
         rest = replace(found, wanted=without(found.wanted, urgent))
         canary = canary_of(rest, self.settings.safety.canary)
-        rest = await self.with_users(scan, rest, canary if len(canary) else rest.wanted)
-        await (await self.with_user_list(rest))._onboard(scan, rest, canary)
+        rest = await self.with_users(checked_file, rest, canary if len(canary) else rest.wanted)
+        await (await self.with_user_list(rest))._onboard(checked_file, rest, canary)
 
-    async def with_users(self, scan: Scan, found: Survey, rows: np.ndarray) -> Survey:
-        """Return the survey when Leaf users of these rows' growers have been found or created."""
+    async def with_users(self, checked_file: CheckedFile, found: FirstPass, rows: np.ndarray) -> FirstPass:
+        """Return the first pass when Leaf users of these rows' growers have been found or created."""
         if self.user_sources is None or self.context.stop.draining or not len(found.unresolved):
             return found
-        found = await create_users(self.user_sources, self.context, scan, found, rows)
+        found = await create_users(self.user_sources, self.context, checked_file, found, rows)
         await in_thread(partial(store_input, self.workspace, self.memory, self.run_no))
         return found
 
-    async def _onboard(self, scan: Scan, found: Survey, canary: np.ndarray) -> None:
+    async def _onboard(self, checked_file: CheckedFile, found: FirstPass, canary: np.ndarray) -> None:
         if len(canary):
-            await self._send_canary(scan, found, canary)
+            await self._send_canary(checked_file, found, canary)
             found = replace(found, wanted=without(found.wanted, canary))
-            found = await self.with_users(scan, found, found.wanted)
+            found = await self.with_users(checked_file, found, found.wanted)
         for rows in in_order(found):
-            await self.post(scan, found, rows)
+            await self.post(checked_file, found, rows)
         if self.settings.events.check:
             began, due = utc_now(), await asyncio.to_thread(self._due)
             connected = partial(self.connected, every=False, began=began, checked_before=due)
             phases = self
             if due and self.listed is None:
                 phases = await self._with_list(lambda: _growers(c for c in connected() if c.again))
-            await phases._check(lambda: chain(connected(), rows_planned(scan, found)))
-            await self._onboard_denied(scan, found)
+            await phases._check(lambda: chain(connected(), rows_planned(checked_file, found)))
+            await self._onboard_denied(checked_file, found)
 
     def _due(self) -> datetime | None:
         """Return the time before which a check of a connected grower is too old; None for no limit."""
@@ -150,16 +152,16 @@ class Phases:
         """Check the connected rows of an earlier run."""
         await self._check_all(lambda: self.connected(every=True))
 
-    async def check_file(self, scan: Scan, found: Survey) -> None:
+    async def check_file(self, checked_file: CheckedFile, found: FirstPass) -> None:
         """Check every valid row of the file, whether or not the ledger knows its grower."""
         unknown = replace(found, wanted=without(found.wanted, found.unresolved))
-        await self._check_all(lambda: chain(self.connected(every=True), rows_unknown(scan, unknown)))
+        await self._check_all(lambda: chain(self.connected(every=True), rows_unknown(checked_file, unknown)))
 
     async def _check_all(self, checks: Callable[[], Iterator[Check]]) -> None:
         phases = await self._with_list(lambda: _growers(checks()))
         await phases._check(checks)
 
-    async def with_user_list(self, found: Survey) -> Phases:
+    async def with_user_list(self, found: FirstPass) -> Phases:
         """Return the same phases with Leaf's list of users, if the rows to do are to be asked about."""
         if self.context.policy.if_exists is IfExists.OVERWRITE or self.users is None or self.workers:
             return self
@@ -178,20 +180,20 @@ class Phases:
         count = await in_thread(lambda: sum(1 for _ in growers()))
         return replace(self, listed=await reader.read(count, growers))
 
-    async def _onboard_denied(self, scan: Scan, found: Survey) -> None:
+    async def _onboard_denied(self, checked_file: CheckedFile, found: FirstPass) -> None:
         """Onboard the rows that are not connected, though the list says so."""
         if self.listed and self.listed.denied:
             rows = sorted(self.listed.denied)
             self.listed.denied.clear()
-            await self.post(scan, found, np.array(rows, np.int64))
+            await self.post(checked_file, found, np.array(rows, np.int64))
             await self.check_new(rows)
 
-    async def _send_canary(self, scan: Scan, found: Survey, canary: np.ndarray) -> None:
+    async def _send_canary(self, checked_file: CheckedFile, found: FirstPass, canary: np.ndarray) -> None:
         wanted = both(found.wanted, canary)
-        await self.post(scan, found, wanted)
+        await self.post(checked_file, found, wanted)
         rows = canary.tolist()
         await self.check_new(rows)
-        await self._onboard_denied(scan, found)
+        await self._onboard_denied(checked_file, found)
         entries = {e.row: e for e in self.memory.entries(self.run_no, rows[0], rows[-1])}
         unsent = Entry(0, Status.NOT_ATTEMPTED.value)
         sent = [entries.get(row, unsent._replace(row=row)) for row in wanted.tolist()]
@@ -200,15 +202,15 @@ class Phases:
         if sick := [entry for entry in (*sent, *lost) if entry.health != Health.HEALTHY]:
             self.context.stop.drain(canary_reason(len(rows), sick))
 
-    async def post(self, scan: Scan, found: Survey, wanted: np.ndarray) -> None:
+    async def post(self, checked_file: CheckedFile, found: FirstPass, wanted: np.ndarray) -> None:
         """Take these rows to their outcomes."""
         if self.workers and len(wanted) >= self.workers.fewest and not self.context.stop.draining:
             self.context.observer(PhaseStarted("onboard", len(wanted)))
-            await self.workers.post(self, scan, found, wanted)
+            await self.workers.post(self, checked_file, found, wanted)
             return
         hint = self.listed.hint_of if self.listed else no_hint
         work = Onboarding(self.context, self.leaf, self.keeper, self.brake, hint, self.plan)
-        await self.work(rows_to_do(scan, found.known, wanted), work.onboard, "onboard", len(wanted))
+        await self.work(rows_to_do(checked_file, found.known, wanted), work.onboard, "onboard", len(wanted))
 
     async def work(self, items: Iterator[T], work: Work[T], phase: Phase, count: int) -> None:
         """Work on ``count`` items, and return when what came of them is on disk."""

@@ -16,10 +16,10 @@ import pyarrow as pa
 
 from bulk_onboard.domain.chunk import Source
 from bulk_onboard.domain.model import Recorded, Status
+from bulk_onboard.engine.checked_file import CheckedFile
+from bulk_onboard.engine.first_pass import FirstPass
 from bulk_onboard.engine.row_choice import both
 from bulk_onboard.engine.rows_to_check import rows_unknown
-from bulk_onboard.engine.scan import Scan
-from bulk_onboard.engine.survey import Survey
 from bulk_onboard.errors import InputError, UsageError
 from bulk_onboard.policy.checks import Check
 from bulk_onboard.policy.plan import OUTDATED, outdated
@@ -159,8 +159,8 @@ _LEFT_OUT = {
 }
 
 
-def restricted(found: Survey, plan: Plan, *, checked: bool) -> tuple[Survey, dict[int, Recorded]]:
-    """The survey without the rows that the plan leaves out, and by row the credentials that it replaces.
+def restricted(found: FirstPass, plan: Plan, *, checked: bool) -> tuple[FirstPass, dict[int, Recorded]]:
+    """The first pass without the rows that the plan leaves out, and by row the credentials that it replaces.
 
     ``checked``: the run checks events. That check then verifies the rows that were connected when the plan
     was made.
@@ -179,9 +179,9 @@ def restricted(found: Survey, plan: Plan, *, checked: bool) -> tuple[Survey, dic
     return found, dict(zip(replaced["row"].tolist(), records, strict=True))
 
 
-def rows_planned(scan: Scan, found: Survey) -> Iterator[Check]:
+def rows_planned(checked_file: CheckedFile, found: FirstPass) -> Iterator[Check]:
     """The rows that a plan says are connected, to see whether they still are."""
     if len(found.connected):
-        for check in rows_unknown(scan, replace(found, wanted=found.connected)):
+        for check in rows_unknown(checked_file, replace(found, wanted=found.connected)):
             entry = check.entry._replace(code=OUTDATED, message=outdated(Status.EXISTING, "none"))
             yield check._replace(entry=entry)

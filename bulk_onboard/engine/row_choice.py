@@ -11,7 +11,7 @@ import pandas as pd
 from bulk_onboard.policy.stop_rules import EarlierAttempt, earlier_attempt
 
 if TYPE_CHECKING:
-    from bulk_onboard.engine.survey import Memory, Survey
+    from bulk_onboard.engine.first_pass import FirstPass, Memory
 
 _NAMES = ("row", "leafUserId", "fingerprint", "app")
 
@@ -41,23 +41,23 @@ def attempted_before(memory: Memory, scope: int, lines: pd.DataFrame) -> Iterato
             yield int(number), attempt
 
 
-def in_order(found: Survey) -> tuple[np.ndarray, np.ndarray]:
+def in_order(found: FirstPass) -> tuple[np.ndarray, np.ndarray]:
     """Return the rows to do that did not fail before with the same content, and those that did."""
     failed = [row for row, how in found.known.earlier.items() if how is EarlierAttempt.FAILED]
     return without(found.wanted, failed), both(found.wanted, failed)
 
 
-def attempted(found: Survey) -> np.ndarray:
+def attempted(found: FirstPass) -> np.ndarray:
     """Return the rows to do that an earlier run attempted with the same content, ascending."""
     return both(found.wanted, found.known.earlier.keys())
 
 
-def canary_of(found: Survey, rows: int) -> np.ndarray:
+def canary_of(found: FirstPass, rows: int) -> np.ndarray:
     """Return the first ``rows`` rows to do that no run has attempted before."""
     return without(found.wanted, attempted(found))[:rows]
 
 
-def within_limit(found: Survey, limit: int) -> np.ndarray:
+def within_limit(found: FirstPass, limit: int) -> np.ndarray:
     """Return the rows to do that a run with this limit takes, ascending.
 
     Growers that were left without credentials come first, and rows that failed before last.

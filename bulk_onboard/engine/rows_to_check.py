@@ -8,8 +8,8 @@ from datetime import datetime
 from bulk_onboard.domain.entry import OTHERS, Entry
 from bulk_onboard.domain.model import NOT_AS_ASKED, Health, Status
 from bulk_onboard.domain.timestamps import from_text, to_text
-from bulk_onboard.engine.scan import Scan
-from bulk_onboard.engine.survey import Memory, Survey
+from bulk_onboard.engine.checked_file import CheckedFile
+from bulk_onboard.engine.first_pass import FirstPass, Memory
 from bulk_onboard.policy.checks import Check
 from bulk_onboard.workspace import Workspace
 
@@ -47,9 +47,9 @@ def rows_to_check(
         yield from (c for c in checks if wanted is None or c.entry.row in wanted)
 
 
-def rows_unknown(scan: Scan, found: Survey) -> Iterator[Check]:
+def rows_unknown(checked_file: CheckedFile, found: FirstPass) -> Iterator[Check]:
     """Yield the rows to do, to be checked only. An open intent stays on record if the check fails."""
-    for row in scan.rows(found.wanted, found.known.user_ids):
+    for row in checked_file.rows(found.wanted, found.known.user_ids):
         intent = found.known.intents.get(row.number)
         status = Status.UNRESOLVED if intent else Status.NOT_ATTEMPTED
         entry = Entry(

@@ -23,9 +23,12 @@ from bulk_onboard.domain.run_events import (
     RunStarted,
     Slowed,
 )
+from bulk_onboard.engine.checked_file import CheckedFile, Reading, Source, reading_of
 from bulk_onboard.engine.closing import RunResult, checked_again, ended, write
 from bulk_onboard.engine.create_users import UserSources
 from bulk_onboard.engine.dry_run import dry_run
+from bulk_onboard.engine.first_pass import Comparison, FirstPass, first_pass, statuses_of, store_input
+from bulk_onboard.engine.input_checks import check_input, tokens_of_others
 from bulk_onboard.engine.observer import StoppingObserver
 from bulk_onboard.engine.opening import (
     LedgerWait,
@@ -44,11 +47,8 @@ from bulk_onboard.engine.plan import Plan, restricted
 from bulk_onboard.engine.replacement_brake import ReplacementBrake
 from bulk_onboard.engine.results import results_of
 from bulk_onboard.engine.row_choice import attempted, within_limit
-from bulk_onboard.engine.scan import Reading, Scan, Source, reading_of
 from bulk_onboard.engine.session import connected, policy_of
 from bulk_onboard.engine.stop import Confirm, StopSignal, is_confirmed
-from bulk_onboard.engine.surprises import surprises, tokens_of_others
-from bulk_onboard.engine.survey import Comparison, Survey, statuses_of, store_input, survey
 from bulk_onboard.errors import ExitCode, InputError
 from bulk_onboard.ledger import Journal
 from bulk_onboard.ledger.users import LedgerUsers
@@ -103,8 +103,8 @@ async def onboard(
         run = _Run(settings, opened, observer, stop)
         with run.workspace:
             async with open_workers(opened, run.facts) if open_workers else nullcontext() as run.workers:
-                scan, found = await run.survey(source, reading, plan)
-                phases = run.through(scan, found) if run.has_questions(found) else None
+                checked_file, found = await run.first_pass(source, reading, plan)
+                phases = run.through(checked_file, found) if run.has_questions(found) else None
                 if confirm and len(found.wanted) and not settings.dry_run:
                     await run.require(confirm, len(found.wanted))
                 await run.work(phases, len(found.wanted))
@@ -130,8 +130,8 @@ async def check_events(
     async with begin_run(what.name, settings, RunKind.EVENTS, reading.providers, waiting) as opened:
         run = _Run(settings, opened, observer, stop)
         with run.workspace:
-            scan, found = await run.survey(what, reading)
-            await run.work(lambda phases: phases.check_file(scan, found), 0)
+            checked_file, found = await run.first_pass(what, reading)
+            await run.work(lambda phases: phases.check_file(checked_file, found), 0)
             return await run.report()
 
 
@@ -144,7 +144,7 @@ def table(settings: Settings, result: RunResult) -> pd.DataFrame:
 
 
 class _Run:
-    """One run on the ledger, from the survey to the report."""
+    """One run on the ledger, from the first pass to the report."""
 
     def __init__(
         self, settings: Settings, opened: Opened, observer: Observer, stop: StopSignal | None
@@ -177,20 +177,24 @@ class _Run:
         self.workspace.keep(self._info.kept)
         self.workspace.load_blocks(data for _, _, data in self._ledger.blocks(self._run_no))
 
-    async def survey(self, source: Source, reading: Reading, plan: Plan | None = None) -> tuple[Scan, Survey]:
+    async def first_pass(
+        self, source: Source, reading: Reading, plan: Plan | None = None
+    ) -> tuple[CheckedFile, FirstPass]:
         """Read and check the whole file. Raises InputError, UsageError; then the run is discarded."""
         try:
             if plan is not None:
                 plan.require(self._info.leaf, self._info.owner)
-            scan, found = await in_thread(partial(self._surveyed, source, reading), self._stop.abort)
+            checked_file, found = await in_thread(
+                partial(self._first_pass, source, reading), self._stop.abort
+            )
             if self._settings.input.strict and found.invalid:
                 raise InputError(
                     f"{source.name}: {found.invalid} of {found.rows} rows are invalid, and --strict allows"
                     " none; `bulk-onboard validate` shows them"
                 )
-            self._content = scan.content()
-            notes = await in_thread(partial(self._surprises, source.name, found))
-            found = await in_thread(partial(self._chosen, scan, found, plan))
+            self._content = checked_file.content()
+            notes = await in_thread(partial(self._check_input, source.name, found))
+            found = await in_thread(partial(self._chosen, checked_file, found, plan))
         except BaseException:
             self._ledger.discard(self._run_no)
             raise
@@ -201,32 +205,32 @@ class _Run:
             left_out=found.left_out,
             environments=found.environments,
             plan=plan.name if plan else None,
-            description=scan.description,
+            description=checked_file.description,
         )
         self._ledger.amend(self._info)
         tried, dry = attempted(found).tolist(), self._settings.dry_run
         self.facts.watch(self._settings.safety, len(found.wanted), read_only=dry, tried=tried)
-        self.facts(InputDescribed(scan.description))
+        self.facts(InputDescribed(checked_file.description))
         self.facts(FileChecked(source.name, found.rows, found.statuses, len(found.wanted), found.warnings))
         for note in filter(None, [source.row_ranges(), *notes, tokens_of_others(found)]):
             self.facts(Note(note))
-        return scan, found
+        return checked_file, found
 
-    def _surveyed(self, source: Source, reading: Reading) -> tuple[Scan, Survey]:
-        scan = Scan(source, reading, self._ledger.key)
-        self.workspace.keep([name for name, _ in scan.columns.keep])
-        found = survey(
-            scan,
+    def _first_pass(self, source: Source, reading: Reading) -> tuple[CheckedFile, FirstPass]:
+        checked_file = CheckedFile(source, reading, self._ledger.key)
+        self.workspace.keep([name for name, _ in checked_file.columns.keep])
+        found = first_pass(
+            checked_file,
             self.workspace,
             self._comparison,
             known_users=self._users.known if self._users else None,
             observer=self.facts,
             stopped=lambda: self._stop.draining,
         )
-        return scan, found
+        return checked_file, found
 
-    def _surprises(self, name: str, found: Survey) -> list[str]:
-        return surprises(
+    def _check_input(self, name: str, found: FirstPass) -> list[str]:
+        return check_input(
             self._ledger,
             self._run_no,
             self._scopes,
@@ -236,16 +240,16 @@ class _Run:
             safety=self._settings.safety,
         )
 
-    def _chosen(self, scan: Scan, found: Survey, plan: Plan | None) -> Survey:
+    def _chosen(self, checked_file: CheckedFile, found: FirstPass, plan: Plan | None) -> FirstPass:
         """Return the rows to do within the plan and the limit. The input is stored up to the last of them."""
         if plan is not None:
             found, self._replaces = restricted(found, plan, checked=self._settings.events.check)
         if self._settings.limit is not None:
-            found = self._limited(scan, found, self._settings.limit)
+            found = self._limited(checked_file, found, self._settings.limit)
         store_input(self.workspace, self._ledger, self._run_no)
         return found
 
-    def _limited(self, scan: Scan, found: Survey, limit: int) -> Survey:
+    def _limited(self, checked_file: CheckedFile, found: FirstPass, limit: int) -> FirstPass:
         wanted = within_limit(found, limit)
         if not (left_out := len(found.wanted) - len(wanted)):
             return found
@@ -255,21 +259,21 @@ class _Run:
             rows=self.workspace.count("SELECT count(*) FROM rows"),
             wanted=wanted,
             statuses=statuses_of(self.workspace),
-            environments=self.workspace.environments(scan.environment_marks()),
+            environments=self.workspace.environments(checked_file.environment_marks()),
             left_out=left_out,
         )
 
-    def through(self, scan: Scan, found: Survey) -> Work:
+    def through(self, checked_file: CheckedFile, found: FirstPass) -> Work:
         """Return the work on the rows to do: a dry run, a plan or the usual phases, as the settings say."""
 
         async def go(phases: Phases) -> None:
             if self._settings.dry_run:
-                forecast = await dry_run(phases, scan, found)
+                forecast = await dry_run(phases, checked_file, found)
                 self._info = replace(self._info, forecast=forecast)
             elif self._settings.plan:
-                await self._keeping_to_plan(phases).onboard(scan, found)
+                await self._keeping_to_plan(phases).onboard(checked_file, found)
             else:
-                await phases.onboard(scan, found)
+                await phases.onboard(checked_file, found)
 
         return go
 
@@ -282,7 +286,7 @@ class _Run:
             plan=PlanRule(replaces, mode),
         )
 
-    def has_questions(self, found: Survey) -> bool:
+    def has_questions(self, found: FirstPass) -> bool:
         """Return whether any row needs a request to Leaf."""
         settings = self._settings
         checks = settings.events.check and (found.unhealthy or settings.events.recheck)

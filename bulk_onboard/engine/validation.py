@@ -9,8 +9,8 @@ from bulk_onboard.domain.chunk import Source
 from bulk_onboard.domain.model import Secret, Status
 from bulk_onboard.domain.providers import Provider
 from bulk_onboard.domain.run_events import Observer, RowsRead, ignore
-from bulk_onboard.engine.scan import Scan, reading_of
-from bulk_onboard.engine.survey import compare_rows
+from bulk_onboard.engine.checked_file import CheckedFile, reading_of
+from bulk_onboard.engine.first_pass import compare_rows
 from bulk_onboard.settings import Settings
 from bulk_onboard.threads import ahead
 from bulk_onboard.validation.columns import PROVIDER
@@ -31,25 +31,27 @@ def validate_file(source: Source, settings: Settings, observer: Observer = ignor
     app = {name: {**fields, **settings.app_of(name)} for name, fields in placeholders.items()}
     assumed = {name: fields.keys() - settings.app_of(name).keys() for name, fields in placeholders.items()}
     # Fingerprints are compared within this file only, so any key will do.
-    scan = Scan(source, replace(reading, app=app, assumed=assumed, once=True), secrets.token_bytes(32))
+    checked_file = CheckedFile(
+        source, replace(reading, app=app, assumed=assumed, once=True), secrets.token_bytes(32)
+    )
     rows, problems, warnings = 0, [], []
     with Workspace(providers=[provider.name for provider in reading.providers]) as workspace:
-        for checked in ahead(scan.chunks()):
-            workspace.load_rows(scan.table(checked, kept=False))
+        for checked in ahead(checked_file.chunks()):
+            workspace.load_rows(checked_file.table(checked, kept=False))
             if checked.users is not None:
                 workspace.load("user_keys", checked.users.table())
             rows += len(checked.frame)
             problems.append(checked.problems.assign(status=Status.INVALID.value))
             warnings.append(checked.warnings)
             observer(RowsRead(rows))
-        compare_rows(workspace, scan, allow_shared_tokens=settings.input.allow_shared_tokens)
+        compare_rows(workspace, checked_file, allow_shared_tokens=settings.input.allow_shared_tokens)
         problems.append(workspace.findings().assign(column=""))
-    warnings.append(scan.file_warnings())
-    by_provider = {} if scan.columns.provider is None else {PROVIDER: scan.columns.provider}
-    fields = {**scan.columns.fields, **by_provider}
+    warnings.append(checked_file.file_warnings())
+    by_provider = {} if checked_file.columns.provider is None else {PROVIDER: checked_file.columns.provider}
+    fields = {**checked_file.columns.fields, **by_provider}
     grower = [field.name for provider in reading.providers for field in provider.grower_fields]
     return Validation(
-        scan.description,
+        checked_file.description,
         rows,
         combine_tables(problems, COLUMNS),
         combine_tables(warnings, CLEANED),

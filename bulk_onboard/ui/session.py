@@ -15,7 +15,7 @@ from bulk_onboard.domain.chunk import Source
 from bulk_onboard.domain.model import Secret
 from bulk_onboard.domain.providers import Provider
 from bulk_onboard.domain.users import UserKey
-from bulk_onboard.engine.scan import reading_of
+from bulk_onboard.engine.checked_file import reading_of
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.errors import BulkOnboardError, InputError, UsageError, place_of
 from bulk_onboard.readers.header_row import FirstRows

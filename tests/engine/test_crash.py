@@ -93,7 +93,7 @@ class Story:
     hindsight: list[dict[str, str | None]] = field(default_factory=list)
 
     def to_do(self) -> list[Row]:
-        """As the survey has it: what is done is left alone, what may have been sent is asked about."""
+        """As the first pass has it: what is done is left alone, what may have been sent is asked about."""
         return [
             row(number, self._intent(grower), token=_token(grower), grower=grower)
             for number, grower in enumerate(self.rows, 2)

@@ -17,11 +17,11 @@ from bulk_onboard.domain.model import IfExists, Secret
 from bulk_onboard.domain.providers import PROVIDERS
 from bulk_onboard.domain.run_events import RunInfo, ignore
 from bulk_onboard.domain.users import LeafUser
+from bulk_onboard.engine.checked_file import CheckedFile, Reading
 from bulk_onboard.engine.create_users import UserSources, create_users
 from bulk_onboard.engine.driver import RowContext
-from bulk_onboard.engine.scan import Reading, Scan
+from bulk_onboard.engine.first_pass import Comparison, FirstPass, first_pass, rows_to_do
 from bulk_onboard.engine.stop import StopSignal
-from bulk_onboard.engine.survey import Comparison, Survey, rows_to_do, survey
 from bulk_onboard.errors import InternalError
 from bulk_onboard.ledger import Ledger
 from bulk_onboard.policy.retry import Policy
@@ -46,11 +46,11 @@ class Run:
     def __init__(self, ledger: Ledger, workspace: Workspace, rows: list[tuple[str, str, str, str]]) -> None:
         frame = pd.DataFrame(rows, columns=["externalId", "email", "name", "refreshToken"])
         reading = Reading([RAVEN], {"raven": APP}, {}, create_users=True)
-        self.scan = Scan(open_source(frame), reading, ledger.key)
+        self.checked_file = CheckedFile(open_source(frame), reading, ledger.key)
         scope = ledger.scope("https://leaf.example", "me", "raven")
         comparison = Comparison(ledger, {"raven": scope}, IfExists.SKIP, allow_shared_tokens=True)
-        self.found = survey(
-            self.scan,
+        self.found = first_pass(
+            self.checked_file,
             workspace,
             comparison,
             known_users=lambda: NO_USERS,
@@ -61,21 +61,21 @@ class Run:
         self.calls = FakeUserCalls(users=[(user, 0.0) for user in USERS])
         self.sources = UserSources(self.calls, FakeUserJournal({}), (), comparison)
 
-    def create(self, *rows: int) -> Survey:
+    def create(self, *rows: int) -> FirstPass:
         """Resolve the growers of these rows, of all rows to do if there are none."""
 
-        async def step() -> Survey:
+        async def step() -> FirstPass:
             slots = Slots(2)
             context = RowContext(self.journal, Policy(), StopSignal(), ignore, slots, lambda: 0.5, now)
             wanted = np.array(rows or self.found.wanted, np.int64)
-            return await create_users(self.sources, context, self.scan, self.found, wanted)
+            return await create_users(self.sources, context, self.checked_file, self.found, wanted)
 
         self.found = warp(step())
         return self.found
 
     def sent(self) -> dict[int, str]:
         """The rows to do and the leafUserIds that they would be sent for."""
-        rows = rows_to_do(self.scan, self.found.known, self.found.wanted)
+        rows = rows_to_do(self.checked_file, self.found.known, self.found.wanted)
         return {row.number: row.leaf_user_id for row in rows}
 
     def codes(self) -> dict[int, str]:

@@ -18,11 +18,11 @@ import pytest
 from bulk_onboard.domain.model import Event, Row
 from bulk_onboard.domain.run_events import Fact, Paused, PhaseStarted, RowFinished, RunInfo, Stopping, Trouble
 from bulk_onboard.engine.driver import RowContext
+from bulk_onboard.engine.first_pass import FirstPass
 from bulk_onboard.engine.observer import StoppingObserver
 from bulk_onboard.engine.phases import Phases
 from bulk_onboard.engine.replacement_brake import ReplacementBrake
 from bulk_onboard.engine.stop import StopSignal
-from bulk_onboard.engine.survey import Survey
 from bulk_onboard.errors import ExitCode, InputError
 from bulk_onboard.ledger import Journal, Ledger
 from bulk_onboard.pace import Pace
@@ -40,7 +40,7 @@ F = Fault
 
 
 @dataclass
-class FakeScan:
+class FakeCheckedFile:
     """A file of so many rows; ``breaks_at``: the row at which it turns out to have been changed."""
 
     count: int
@@ -52,7 +52,7 @@ class FakeScan:
                 raise InputError("growers.csv was changed while it was being read")
             yield row(number, token=f"{TOKEN}-{number}", grower=g(number))
 
-    def survey(self, workspace: Workspace) -> Survey:
+    def first_pass(self, workspace: Workspace) -> FirstPass:
         numbers = range(2, 2 + self.count)
         workspace.load_rows(
             pa.table({
@@ -62,7 +62,7 @@ class FakeScan:
                 "fingerprint": pa.array([bytes(16)] * self.count, pa.binary()),
             }),
         )  # fmt: skip
-        return Survey(workspace, self.count, workspace.to_do(), {}, {})
+        return FirstPass(workspace, self.count, workspace.to_do(), {}, {})
 
 
 @dataclass
@@ -105,7 +105,7 @@ class Stage:
 
     async def _run(self, ledger: Ledger, workspace: Workspace) -> Ran:
         loop, stop, facts = asyncio.get_running_loop(), StopSignal(), list[Fact]()
-        scan, world = FakeScan(self.count, self.breaks_at), FakeWorld(make=self.make)
+        checked_file, world = FakeCheckedFile(self.count, self.breaks_at), FakeWorld(make=self.make)
         scope = ledger.scope("https://leaf.example", "me", "raven")
         info = RunInfo("r-1", "raven", "growers.csv", "https://leaf.example", "owner", BEGINNING)
         run_no = ledger.begin(info, scope, "process 1 on here")
@@ -115,7 +115,7 @@ class Stage:
             loop.call_later(seconds, act, stop)
         began = loop.time()
         async with Journal(ledger, run_no, scope) as journal:
-            found = scan.survey(workspace)
+            found = checked_file.first_pass(workspace)
             slots = Slots(self.slots)
             context = RowContext(journal, Policy(), stop, observing, slots, now=now, starts=self.slots)
             phases = Phases(
@@ -128,7 +128,7 @@ class Stage:
                 keeper=FakeKeeper(),
                 brake=ReplacementBrake(stop),
             )
-            await phases.onboard(scan, found)  # type: ignore[arg-type]
+            await phases.onboard(checked_file, found)  # type: ignore[arg-type]
         entries = ledger.entries(run_no)
         return Ran(
             {entry.row: entry.status for entry in entries},

@@ -12,10 +12,10 @@ from bulk_onboard.domain.entry import Entry
 from bulk_onboard.domain.model import IfExists, Intent
 from bulk_onboard.domain.run_events import RunInfo, ignore
 from bulk_onboard.engine.driver import RowContext
+from bulk_onboard.engine.first_pass import open_intents
 from bulk_onboard.engine.onboard_row import Onboarding
 from bulk_onboard.engine.replacement_brake import ReplacementBrake
 from bulk_onboard.engine.stop import StopSignal
-from bulk_onboard.engine.survey import open_intents
 from bulk_onboard.ledger import Ledger
 from bulk_onboard.ledger.left_without import left_without
 from bulk_onboard.policy.retry import Policy

@@ -201,7 +201,7 @@ def test_corrected_files_hold_secrets_only_in_their_cells(here: Path, planted: D
 CRASHES = {
     "in a request": "bulk_onboard.leaf.http.Http._url",
     "in a reply": "bulk_onboard.leaf.replies.after_post",
-    "in a thread": "bulk_onboard.engine.scan.Scan._payload",
+    "in a thread": "bulk_onboard.engine.checked_file.CheckedFile._payload",
     "in the ledger": "bulk_onboard.ledger.ledger.Ledger.write",
     "in a report": "bulk_onboard.engine.closing.count_rows",
 }

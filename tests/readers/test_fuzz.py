@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bulk_onboard.domain.providers import PROVIDERS
-from bulk_onboard.engine.scan import Reading, Scan
+from bulk_onboard.engine.checked_file import CheckedFile, Reading
 from bulk_onboard.errors import InputError
 from bulk_onboard.readers.inputs import open_source
 from tests.readers.bad_input.case import IDS
@@ -48,19 +48,19 @@ WHOLE: dict[str, Callable[[], bytes]] = {
 MADE = {name: make() for name, make in WHOLE.items()}
 
 
-def survey(content: bytes) -> int:
+def first_pass(content: bytes) -> int:
     """Everything that is done with a file before anything is sent; the number of its rows."""
     with open_source("-", stdin=io.BytesIO(content)) as source:
         assert source.description
         keep = tuple(name for name in source.header if name.startswith("Gr"))[:1]
-        found = Scan(source, Reading([PROVIDERS["raven"]], {}, {}, keep=keep, chunk_rows=7), b"key")
+        found = CheckedFile(source, Reading([PROVIDERS["raven"]], {}, {}, keep=keep, chunk_rows=7), b"key")
         return sum(len(checked.frame) for checked in found.chunks())
 
 
 def survives(content: bytes) -> None:
     """Read or refused; one short line, and no secret in it."""
     try:
-        survey(content)
+        first_pass(content)
     except InputError as error:
         message = str(error)
         assert 10 < len(message) < 1000
@@ -95,7 +95,7 @@ def damage(draw: st.DrawFn, content: bytes) -> bytes:
 
 @pytest.mark.parametrize("kind", MADE)
 def test_a_whole_file_is_read(kind: str) -> None:
-    assert survey(MADE[kind]) == 20
+    assert first_pass(MADE[kind]) == 20
 
 
 @pytest.mark.parametrize("kind", MADE)

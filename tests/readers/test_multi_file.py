@@ -11,8 +11,8 @@ import pytest
 
 from bulk_onboard.domain.providers import PROVIDERS
 from bulk_onboard.domain.run_events import ignore
-from bulk_onboard.engine.scan import Reading, Scan
-from bulk_onboard.engine.survey import read_rows
+from bulk_onboard.engine.checked_file import CheckedFile, Reading
+from bulk_onboard.engine.first_pass import read_rows
 from bulk_onboard.errors import InputError, NoRows
 from bulk_onboard.readers.inputs import open_source
 from bulk_onboard.workspace import Workspace
@@ -142,9 +142,9 @@ def test_a_grower_in_two_files_is_a_repeat(tmp_path: Path) -> None:
         b_csv=as_csv([HEADER[::-1], ("planted-3", IDS[2]), ("planted-1", IDS[0]), ("planted-4", IDS[1])]),
     )
     with open_source(where) as source:
-        scan = Scan(source, Reading([PROVIDERS["raven"]], {}, {}), b"key")
+        checked_file = CheckedFile(source, Reading([PROVIDERS["raven"]], {}, {}), b"key")
         with Workspace() as workspace:
-            read_rows(scan, workspace, ignore, lambda: False)
+            read_rows(checked_file, workspace, ignore, lambda: False)
             workspace.mark_repeats(allow_shared_tokens=False)
             found = workspace.findings()
     statuses = dict(zip(found["row"], found["status"], strict=True))

@@ -11,7 +11,7 @@ import pytest
 
 from bulk_onboard.domain.input_description import ReadOptions
 from bulk_onboard.domain.providers import PROVIDERS
-from bulk_onboard.engine.scan import Reading, Scan
+from bulk_onboard.engine.checked_file import CheckedFile, Reading
 from bulk_onboard.errors import InputError
 from bulk_onboard.readers.inputs import open_source
 
@@ -19,11 +19,11 @@ IDS = [str(uuid.UUID(int=number + 10**30)) for number in range(3)]
 TOKENS = ["planted-a", "planted-b", "planted-c"]
 
 
-def scan(path: Path, table: pa.Table, *, keep: tuple[str, ...] = ()) -> list[dict[str, str]]:
+def checked_file(path: Path, table: pa.Table, *, keep: tuple[str, ...] = ()) -> list[dict[str, str]]:
     """The rows of a file of this table as they come out of the checks."""
     pq.write_table(table, path)
     with open_source(path) as source:
-        found = Scan(source, Reading([PROVIDERS["raven"]], {}, {}, keep=keep), b"key")
+        found = CheckedFile(source, Reading([PROVIDERS["raven"]], {}, {}, keep=keep), b"key")
         return [row for checked in found.chunks() for row in checked.frame.astype(str).to_dict("records")]
 
 
@@ -43,14 +43,14 @@ def test_a_needed_column_of_another_type_is_refused_at_once(
 ) -> None:
     table = pa.table({"leafUserId": IDS, "refreshToken": TOKENS} | wrong)
     with pytest.raises(InputError) as caught:
-        scan(tmp_path / "growers.parquet", table)
+        checked_file(tmp_path / "growers.parquet", table)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_a_kept_column_may_be_of_any_plain_type(tmp_path: Path) -> None:
     table = pa.table({"leafUserId": IDS, "refreshToken": TOKENS, "acres": [1, 2, None], "ok": [True] * 3})
-    rows = scan(tmp_path / "growers.parquet", table, keep=("acres", "ok"))
+    rows = checked_file(tmp_path / "growers.parquet", table, keep=("acres", "ok"))
     assert [(row["keep.acres"], row["keep.ok"], row["code"]) for row in rows] == [
         ("1", "TRUE", ""),
         ("2", "TRUE", ""),
@@ -71,7 +71,7 @@ def test_a_kept_column_may_be_of_any_plain_type(tmp_path: Path) -> None:
 )
 def test_text_of_any_parquet_type_is_read(tmp_path: Path, column: pa.Array) -> None:
     table = pa.table({"leafUserId": column, "refreshToken": TOKENS})
-    rows = scan(tmp_path / "growers.parquet", table)
+    rows = checked_file(tmp_path / "growers.parquet", table)
     assert [(row["row"], row["leafUserId"], row["code"]) for row in rows] == [
         (str(number), one, "") for number, one in enumerate(IDS, 2)
     ]
@@ -100,13 +100,13 @@ def test_bytes_that_are_not_text_are_refused(tmp_path: Path) -> None:
         with pytest.raises(
             InputError, match=r"column refreshToken .* holds bytes that are not text; export it"
         ):
-            scan(tmp_path / "growers.parquet", table)
+            checked_file(tmp_path / "growers.parquet", table)
     table = pa.table({"leafUserId": pa.array([b"\xff" * 15] * 3), "refreshToken": TOKENS})
     with pytest.raises(InputError, match=r"column leafUserId .* holds bytes that are not text"):
-        scan(tmp_path / "growers.parquet", table)
+        checked_file(tmp_path / "growers.parquet", table)
 
 
 def test_a_column_of_the_uuid_type_is_uuids(tmp_path: Path) -> None:
     ids = pa.array([uuid.UUID(one).bytes for one in IDS], pa.uuid())
-    rows = scan(tmp_path / "growers.parquet", pa.table({"leafUserId": ids, "refreshToken": TOKENS}))
+    rows = checked_file(tmp_path / "growers.parquet", pa.table({"leafUserId": ids, "refreshToken": TOKENS}))
     assert [row["leafUserId"] for row in rows] == IDS

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from bulk_onboard.domain.chunk import CellKind, Chunk, make_chunk
 from bulk_onboard.domain.codes import lookup
 from bulk_onboard.domain.providers import PROVIDERS, Field, FieldKind, Provider, Scope
-from bulk_onboard.engine.survey import mark_ids_as_tokens
+from bulk_onboard.engine.first_pass import mark_ids_as_tokens
 from bulk_onboard.validation.check import CheckContext, Checked, check, columns_of_names
 from bulk_onboard.validation.columns import match_header
 from bulk_onboard.validation.fingerprints import Fingerprints

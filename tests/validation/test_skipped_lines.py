@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bulk_onboard.domain.chunk import Chunk, make_chunk
-from bulk_onboard.engine.scan import Scan, reading_for
+from bulk_onboard.engine.checked_file import CheckedFile, reading_for
 from bulk_onboard.readers.inputs import open_source
 from bulk_onboard.settings import Settings
 from bulk_onboard.validation.skipped_lines import LineFilter
@@ -189,16 +189,16 @@ def test_both_readings_skip_the_same_lines(tmp_path: Path) -> None:
         )
     with open_source(folder) as source:
         settings = Settings()
-        scan = Scan(source, reading_for(settings, [settings.chosen]), bytes(32))
-        read = pd.concat([checked.frame for checked in scan.chunks()])
+        checked_file = CheckedFile(source, reading_for(settings, [settings.chosen]), bytes(32))
+        read = pd.concat([checked.frame for checked in checked_file.chunks()])
         assert read["row"].tolist() == [3, 6]
-        assert [(line.row, line.reason) for line in scan.description.skipped_lines] == [
+        assert [(line.row, line.reason) for line in checked_file.description.skipped_lines] == [
             (2, "types or help below the header"),
             (4, "total or number of rows"),
             (5, "types or help below the header"),
             (7, "total or number of rows"),
         ]
-        assert [row.number for row in scan.rows(read["row"].to_numpy())] == [3, 6]
+        assert [row.number for row in checked_file.rows(read["row"].to_numpy())] == [3, 6]
 
 
 def test_a_dataframe_is_filtered_too() -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from bulk_onboard.cli.main import main
 from bulk_onboard.domain.providers import PROVIDERS
-from bulk_onboard.engine.scan import Reading, Scan
+from bulk_onboard.engine.checked_file import CheckedFile, Reading
 from bulk_onboard.errors import InputError
 from bulk_onboard.readers.inputs import open_source
 from tests.readers.bad_input.case import HEADER, IDS, good, token
@@ -132,9 +132,9 @@ def test_a_file_written_while_reading_is_detected() -> None:
         assert source.changed()
 
 
-def scan(where: Path) -> Iterator[Scan]:
+def checked_file(where: Path) -> Iterator[CheckedFile]:
     with open_source(where) as source:
-        yield Scan(source, Reading([PROVIDERS["raven"]], {}, {}, chunk_rows=2), b"key")
+        yield CheckedFile(source, Reading([PROVIDERS["raven"]], {}, {}, chunk_rows=2), b"key")
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def scan(where: Path) -> Iterator[Scan]:
 def test_no_row_of_a_changed_part_is_returned(later: str) -> None:
     path = Path("growers.csv")
     path.write_text(HEADER + good(4))
-    for one in scan(path):
+    for one in checked_file(path):
         list(one.chunks())
         with path.open("r+") as file:
             file.truncate()
@@ -168,7 +168,7 @@ def test_no_row_of_a_changed_part_is_returned(later: str) -> None:
 def test_appended_rows_wait_for_the_next_run() -> None:
     path = Path("growers.csv")
     path.write_text(HEADER + good(4))
-    for one in scan(path):
+    for one in checked_file(path):
         list(one.chunks())
         with path.open("a") as file:
             file.write(good(2, 5))

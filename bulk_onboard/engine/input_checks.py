@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from bulk_onboard.engine.survey import OF_OTHER_GROWER, Survey
+from bulk_onboard.engine.first_pass import OF_OTHER_GROWER, FirstPass
 from bulk_onboard.errors import StoppedForSafety
 from bulk_onboard.ledger import Ledger, history
 from bulk_onboard.policy.stop_rules import too_few, too_many_new
@@ -16,13 +16,13 @@ MOST_ROWS = 10  # that a note lists
 _UNMET = "--max-new is ignored: the ledger has no growers of this Leaf and provider yet"
 
 
-def surprises(
+def check_input(
     ledger: Ledger,
     run_no: int,
     scopes: Mapping[str, int],
     *,
     name: str,
-    found: Survey,
+    found: FirstPass,
     content: str,
     safety: Safety,
 ) -> list[str]:
@@ -67,7 +67,7 @@ def _of_other_owners(ledger: Ledger, scopes: Mapping[str, int], workspace: Works
             )
 
 
-def tokens_of_others(found: Survey) -> str:
+def tokens_of_others(found: FirstPass) -> str:
     """Return a note on rows with a token that was onboarded for another grower, "" if there are none."""
     rows = found.tokens_of_others.tolist()
     if not rows:

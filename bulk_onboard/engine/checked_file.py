@@ -43,7 +43,7 @@ from bulk_onboard.validation.skipped_lines import LineFilter
 from bulk_onboard.validation.user_columns import UserCells, known_keys, user_cells
 from bulk_onboard.workspace.input_rows import rows_table
 
-__all__ = ["Checked", "Reading", "Scan", "Source", "reading_of"]
+__all__ = ["Checked", "CheckedFile", "Reading", "Source", "reading_of"]
 
 # How many rows are sampled to see which column may hold a field.
 _SAMPLED = 200
@@ -143,7 +143,7 @@ def with_columns(description: InputDescription, header: Sequence[str], columns: 
     return replace(description, columns={**columns.names, **columns.user_names, **provider})
 
 
-class Scan:
+class CheckedFile:
     """A source and what was found in it. ``key`` is that of the fingerprints."""
 
     def __init__(

@@ -17,8 +17,8 @@ from bulk_onboard.domain.entry import Entry, GrowerState
 from bulk_onboard.domain.model import IfExists, Intent, Recorded, Row, Status
 from bulk_onboard.domain.run_events import Observer, RowsRead
 from bulk_onboard.domain.timestamps import from_text
+from bulk_onboard.engine.checked_file import CheckedFile
 from bulk_onboard.engine.row_choice import attempted_before, both
-from bulk_onboard.engine.scan import Scan
 from bulk_onboard.errors import Interrupted
 from bulk_onboard.policy.stop_rules import EarlierAttempt
 from bulk_onboard.threads import ahead
@@ -77,7 +77,7 @@ class KnownRows:
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
+class FirstPass:
     """What the file holds, row by row in the tables of ``workspace``.
 
     ``wanted`` are the numbers of the rows to do, ascending; ``environments``: valid rows by the environment
@@ -148,41 +148,41 @@ class Comparison:
         return KnownRows(intents, stored, workspace.user_ids(), earlier)
 
 
-def survey(
-    scan: Scan,
+def first_pass(
+    checked_file: CheckedFile,
     workspace: Workspace,
     comparison: Comparison,
     *,
     known_users: Callable[[], pa.Table] | None,
     observer: Observer,
     stopped: Callable[[], bool],
-) -> Survey:
+) -> FirstPass:
     """Read everything once. Raises InputError if the file cannot be used, Interrupted if ``stopped``.
 
     ``known_users``: gives the users that the ledger knows by externalId or email, if rows may go by these.
     """
-    users = known_users() if known_users is not None and scan.columns.users else None
+    users = known_users() if known_users is not None and checked_file.columns.users else None
     with ThreadPoolExecutor(1) as other:
         loading = other.submit(comparison.load_known, workspace)
-        rows, warnings = read_rows(scan, workspace, observer, stopped, users)
+        rows, warnings = read_rows(checked_file, workspace, observer, stopped, users)
         loading.result()
-    warnings.update(scan.file_warnings()["code"])
+    warnings.update(checked_file.file_warnings()["code"])
     if users is not None:
         workspace.resolve_users(users)
     del users  # a million of them take 100 MB
-    compare_rows(workspace, scan, allow_shared_tokens=comparison.allow_shared_tokens)
+    compare_rows(workspace, checked_file, allow_shared_tokens=comparison.allow_shared_tokens)
     known = comparison.decide(workspace)
     others = np.empty(0, np.int64)
     if not comparison.allow_shared_tokens:
         others = workspace.tokens_of_others()
         warnings[OF_OTHER_GROWER] = len(others)
-    return Survey(
+    return FirstPass(
         workspace,
         rows,
         workspace.to_do(),
         statuses_of(workspace),
         dict(warnings),
-        dict(scan.environments),
+        dict(checked_file.environments),
         known,
         unhealthy=workspace.unhealthy(),
         tokens_of_others=others,
@@ -190,7 +190,7 @@ def survey(
 
 
 def read_rows(
-    scan: Scan,
+    checked_file: CheckedFile,
     workspace: Workspace,
     observer: Observer,
     stopped: Callable[[], bool],
@@ -199,8 +199,8 @@ def read_rows(
     """Load the checked rows into the workspace; return how many there are, and warnings by code."""
     rows, warnings = 0, Counter[str]()
     # numpy, Arrow and DuckDB do most of both halves, and release Python's lock meanwhile.
-    for checked in ahead(scan.chunks(known_users["key"] if known_users else None)):
-        workspace.load_rows(scan.table(checked))
+    for checked in ahead(checked_file.chunks(known_users["key"] if known_users else None)):
+        workspace.load_rows(checked_file.table(checked))
         if checked.users is not None:
             workspace.load("user_keys", checked.users.table())
         rows += len(checked.frame)
@@ -212,10 +212,10 @@ def read_rows(
     return rows, warnings
 
 
-def compare_rows(workspace: Workspace, scan: Scan, *, allow_shared_tokens: bool) -> None:
+def compare_rows(workspace: Workspace, checked_file: CheckedFile, *, allow_shared_tokens: bool) -> None:
     """Give rows that contradict or repeat other rows of the input their statuses."""
-    mark_ids_as_tokens(workspace, scan.uuid_tokens)
-    if scan.columns.users:
+    mark_ids_as_tokens(workspace, checked_file.uuid_tokens)
+    if checked_file.columns.users:
         workspace.mark_user_conflicts()
     workspace.mark_repeats(allow_shared_tokens=allow_shared_tokens)
 
@@ -250,9 +250,9 @@ def store_input(workspace: Workspace, memory: Memory, run_no: int) -> None:
         memory.add_block(run_no, number, first, last, block)
 
 
-def rows_to_do(scan: Scan, known: KnownRows, wanted: np.ndarray) -> Iterator[Row]:
+def rows_to_do(checked_file: CheckedFile, known: KnownRows, wanted: np.ndarray) -> Iterator[Row]:
     """The rows with their secrets, read again from the file. Raises InputError if it has changed."""
-    for row in scan.rows(wanted, known.user_ids):
+    for row in checked_file.rows(wanted, known.user_ids):
         intent, stored = known.intents.get(row.number), known.stored.get(row.number)
         if intent and intent.app not in {0, row.app}:  # what it may have stored is of another application
             intent = replace(intent, same=False)

@@ -18,9 +18,9 @@ from bulk_onboard.domain.model import IfExists, Row, Secret, Status
 from bulk_onboard.domain.providers import PROVIDERS
 from bulk_onboard.domain.run_events import RunInfo, ignore
 from bulk_onboard.domain.timestamps import to_text
+from bulk_onboard.engine.checked_file import CheckedFile, Reading
+from bulk_onboard.engine.first_pass import Comparison, FirstPass, first_pass, rows_to_do, store_input
 from bulk_onboard.engine.rows_to_check import rows_to_check, rows_unknown
-from bulk_onboard.engine.scan import Reading, Scan
-from bulk_onboard.engine.survey import Comparison, Survey, rows_to_do, store_input, survey
 from bulk_onboard.errors import InputError, Interrupted
 from bulk_onboard.ledger import Ledger
 from bulk_onboard.readers.inputs import open_source
@@ -57,29 +57,33 @@ class Desk:
         if self.workspace:
             self.workspace.__exit__()
 
-    def survey(self, tokens: dict[int, str], if_exists: IfExists = IfExists.SKIP) -> tuple[Scan, Survey]:
+    def first_pass(
+        self, tokens: dict[int, str], if_exists: IfExists = IfExists.SKIP
+    ) -> tuple[CheckedFile, FirstPass]:
         """A run over a file with these tokens by row number."""
-        scan, _ = self.scan(tokens), self.begin()
-        return scan, self.surveyed(scan, if_exists)
+        checked_file, _ = self.checked_file(tokens), self.begin()
+        return checked_file, self.surveyed(checked_file, if_exists)
 
     def surveyed(
         self,
-        scan: Scan,
+        checked_file: CheckedFile,
         if_exists: IfExists = IfExists.SKIP,
         stopped: Callable[[], bool] = lambda: False,
-    ) -> Survey:
+    ) -> FirstPass:
         comparison = Comparison(self.ledger, {"raven": self.scope}, if_exists, allow_shared_tokens=False)
         if self.workspace:
             self.workspace.__exit__()
         self.workspace = Workspace()
-        found = survey(scan, self.workspace, comparison, known_users=None, observer=ignore, stopped=stopped)
+        found = first_pass(
+            checked_file, self.workspace, comparison, known_users=None, observer=ignore, stopped=stopped
+        )
         store_input(self.workspace, self.ledger, self.run_no)
         return found
 
-    def scan(self, tokens: dict[int, str]) -> Scan:
+    def checked_file(self, tokens: dict[int, str]) -> CheckedFile:
         told = {"leafUserId": map(grower, tokens), "refreshToken": tokens.values()}
         frame = pd.DataFrame({name: list(values) for name, values in told.items()})
-        return Scan(
+        return CheckedFile(
             open_source(frame),
             Reading([RAVEN], {"raven": APP}, {}, chunk_rows=CHUNK),
             self.ledger.key,
@@ -108,13 +112,13 @@ def tokens(count: int, prefix: str = "planted-token") -> dict[int, str]:
     return {number: f"{prefix}-{number}" for number in range(2, 2 + count)}
 
 
-def to_do(scan: Scan, found: Survey) -> list[Row]:
-    return list(rows_to_do(scan, found.known, found.wanted))
+def to_do(checked_file: CheckedFile, found: FirstPass) -> list[Row]:
+    return list(rows_to_do(checked_file, found.known, found.wanted))
 
 
 def test_all_rows_of_a_new_file_are_to_do(desk: Desk) -> None:
-    scan, found = desk.survey(tokens(10))
-    rows = to_do(scan, found)
+    checked_file, found = desk.first_pass(tokens(10))
+    rows = to_do(checked_file, found)
     assert (found.rows, [row.number for row in rows]) == (10, list(range(2, 12)))
     assert [row.payload["refreshToken"] for row in rows] == list(tokens(10).values())
     assert {row.open_intent for row in rows} == {None}
@@ -122,10 +126,10 @@ def test_all_rows_of_a_new_file_are_to_do(desk: Desk) -> None:
 
 def test_the_next_run_does_the_rest_and_verifies_open_intents(desk: Desk) -> None:
     ends = ["created", "existing", None, "unresolved", "failed", "rejected", "not_attempted"]
-    for row, status in zip(to_do(*desk.survey(tokens(8))), ends, strict=False):
+    for row, status in zip(to_do(*desk.first_pass(tokens(8))), ends, strict=False):
         desk.end(row, status)
-    scan, found = desk.survey(tokens(8))
-    rows = to_do(scan, found)
+    checked_file, found = desk.first_pass(tokens(8))
+    rows = to_do(checked_file, found)
     assert found.statuses == {Status.EXISTING: 2}
     assert [row.number for row in rows] == [4, 5, 6, 7, 8, 9]
     assert [row.number for row in rows if row.open_intent] == [4, 5]
@@ -134,44 +138,44 @@ def test_the_next_run_does_the_rest_and_verifies_open_intents(desk: Desk) -> Non
 
 
 def test_an_open_intent_of_other_secrets_is_recognised(desk: Desk) -> None:
-    (row,) = to_do(*desk.survey(tokens(1, "planted-old")))
+    (row,) = to_do(*desk.first_pass(tokens(1, "planted-old")))
     desk.end(row, None)
-    (again,) = to_do(*desk.survey(tokens(1, "planted-new")))
+    (again,) = to_do(*desk.first_pass(tokens(1, "planted-new")))
     assert again.open_intent
     assert not again.open_intent.same
 
 
 def test_scopes_do_not_share_states(desk: Desk) -> None:
-    (row,) = to_do(*desk.survey(tokens(1)))
+    (row,) = to_do(*desk.first_pass(tokens(1)))
     desk.end(row, "created")
     desk.scope = desk.ledger.scope("https://other.example", "me", "raven")
-    assert len(desk.survey(tokens(1))[1].wanted) == 1
+    assert len(desk.first_pass(tokens(1))[1].wanted) == 1
 
 
 def test_a_stop_while_reading_ends_the_survey(desk: Desk) -> None:
     desk.begin()
     asked = iter([False, False, True])
     with pytest.raises(Interrupted, match="nothing was sent"):
-        desk.surveyed(desk.scan(tokens(40)), stopped=lambda: next(asked))
+        desk.surveyed(desk.checked_file(tokens(40)), stopped=lambda: next(asked))
     assert not list(desk.ledger.blocks(desk.run_no))
 
 
 def test_rows_of_a_file_that_has_changed_since_are_not_sent(desk: Desk) -> None:
-    scan, found = desk.survey(tokens(10))
+    checked_file, found = desk.first_pass(tokens(10))
     # The third chunk is another by now.
-    scan._seen[2] = bytes(16)
+    checked_file._seen[2] = bytes(16)
     sent = []
     with pytest.raises(InputError, match="was changed while it was being read"):
-        sent.extend(row.number for row in iter(rows_to_do(scan, found.known, found.wanted)))
+        sent.extend(row.number for row in iter(rows_to_do(checked_file, found.known, found.wanted)))
     assert all(number < 2 + 2 * CHUNK for number in sent)
 
 
 def test_the_events_check_covers_new_and_unhealthy_growers(desk: Desk) -> None:
     healths = ["healthy", "unhealthy", "pending", ""]
-    for row, health in zip(to_do(*desk.survey(tokens(4))), healths, strict=True):
+    for row, health in zip(to_do(*desk.first_pass(tokens(4))), healths, strict=True):
         desk.end(row, "created", health=health)
-    scan, found = desk.survey(tokens(7))
-    for row, status in zip(to_do(scan, found), ["created", "rejected", "existing"], strict=True):
+    checked_file, found = desk.first_pass(tokens(7))
+    for row, status in zip(to_do(checked_file, found), ["created", "rejected", "existing"], strict=True):
         desk.end(row, status)
     looked = [
         check.entry.row for check in rows_to_check(desk.workspace, desk.ledger, desk.run_no, every=False)
@@ -190,9 +194,9 @@ def test_the_events_check_covers_new_and_unhealthy_growers(desk: Desk) -> None:
 
 
 def test_checking_unknown_rows_keeps_open_intents(desk: Desk) -> None:
-    for row, status in zip(to_do(*desk.survey(tokens(2))), [None, "failed"], strict=True):
+    for row, status in zip(to_do(*desk.first_pass(tokens(2))), [None, "failed"], strict=True):
         desk.end(row, status)
-    checks = list(rows_unknown(*desk.survey(tokens(3))))
+    checks = list(rows_unknown(*desk.first_pass(tokens(3))))
     found = [(check.entry.status, check.entry.intended_at, check.unless_found) for check in checks]
     assert found == [
         ("unresolved", AT, Status.UNRESOLVED),
@@ -203,10 +207,10 @@ def test_checking_unknown_rows_keeps_open_intents(desk: Desk) -> None:
 
 def test_connected_growers_without_good_health_are_counted(desk: Desk) -> None:
     for row, health in zip(
-        to_do(*desk.survey(tokens(4))), ["healthy", "unhealthy", "", "healthy"], strict=True
+        to_do(*desk.first_pass(tokens(4))), ["healthy", "unhealthy", "", "healthy"], strict=True
     ):
         desk.end(row, "created", health=health)
-    _, found = desk.survey(tokens(5))
+    _, found = desk.first_pass(tokens(5))
     assert (found.unhealthy, len(found.wanted)) == (2, 1)
 
 
@@ -226,14 +230,14 @@ def test_each_row_is_either_done_or_to_do(
         Ledger(Path(folder) / "ledger.sqlite3") as ledger,
         Desk(ledger) as desk,
     ):
-        rows = {row.number: row for row in to_do(*desk.survey(new))}
-        former = {row.number: row for row in to_do(*desk.survey(old))}
+        rows = {row.number: row for row in to_do(*desk.first_pass(new))}
+        former = {row.number: row for row in to_do(*desk.first_pass(old))}
         for number, status, same in history:
             desk.begin()
             desk.end((rows if same else former)[number], status)
             last[number] = (status, same)
-        scan, found = desk.survey(new, if_exists)
-        again = {row.number: row for row in to_do(scan, found)}
+        checked_file, found = desk.first_pass(new, if_exists)
+        again = {row.number: row for row in to_do(checked_file, found)}
         with Workspace() as stored:
             stored.load_blocks(data for _, _, data in ledger.blocks(desk.run_no))
             rows_stored = stored.count("SELECT count(*) FROM rows")
