@@ -74,10 +74,10 @@ class Workers:
         await asyncio.to_thread(self._leases.close)
 
     async def post(
-        self, phases: Phases, checked_file: CheckedFile, found: FirstPass, wanted: np.ndarray
+        self, phases: Phases, checked_file: CheckedFile, first_pass: FirstPass, wanted: np.ndarray
     ) -> None:
         """Take these rows to their outcomes; return when no worker sends any more."""
-        parts = list(self._parts(phases, checked_file, found, wanted))
+        parts = list(self._parts(phases, checked_file, first_pass, wanted))
         await self._stop.pause(WINDOW)
         try:
             await self._stop.cut_short(self._work(parts), at_once=True)
@@ -85,13 +85,13 @@ class Workers:
             await self._quiet()
 
     def _parts(
-        self, phases: Phases, checked_file: CheckedFile, found: FirstPass, wanted: np.ndarray
+        self, phases: Phases, checked_file: CheckedFile, first_pass: FirstPass, wanted: np.ndarray
     ) -> Iterator[Part]:
         most, ceiling = max(1, len(wanted) // SMALLEST), self._job.info.ceiling
         many = shares(ceiling, min(self._many, most)) if ceiling else min(PARTS * self._many, most)
         rate, policy, plan = BELOW * ceiling / many, phases.context.policy, phases.plan
         for rows in np.array_split(wanted, many):
-            known = found.known.among(rows.tolist())
+            known = first_pass.known.among(rows.tolist())
             yield Part(
                 next(self._numbers), rate, rows, known, policy, plan, checked_file.limit, checked_file.seen
             )

@@ -36,17 +36,21 @@ class UserSources:
 
 
 async def create_users(
-    sources: UserSources, context: RowContext, checked_file: CheckedFile, found: FirstPass, rows: np.ndarray
+    sources: UserSources,
+    context: RowContext,
+    checked_file: CheckedFile,
+    first_pass: FirstPass,
+    rows: np.ndarray,
 ) -> FirstPass:
     """Find or create the Leaf users of these rows' growers; return what is to do now that they are known.
 
     A row ends here if its user cannot be had. Raises LoginRefused, LeafUnavailable, LedgerError, InputError.
     """
-    workspace = found.workspace
-    await in_thread(partial(_set_aside, found))
+    workspace = first_pass.workspace
+    await in_thread(partial(_set_aside, first_pass))
     growers = await in_thread(partial(workspace.unresolved_growers, rows))
     if not growers:
-        return found
+        return first_pass
     context.observer(PhaseStarted("users", sum(map(len, growers.values()))))
     work = UserCreation(context, sources.calls, sources.journal, {}, {})
     unresolved = _read_again(checked_file, growers.values(), sources.open_keys)
@@ -54,16 +58,16 @@ async def create_users(
     if sources.journal:
         await sources.journal.flush()
     ended = [row for own in work.ended for row in own]
-    to_create = found.to_create + work.would_create
-    found = replace(found, wanted=without(found.wanted, ended), to_create=to_create)
+    to_create = first_pass.to_create + work.would_create
+    first_pass = replace(first_pass, wanted=without(first_pass.wanted, ended), to_create=to_create)
     ids = {stand_in: work.known[own] for stand_in, own in growers.items() if own in work.known}
-    return await in_thread(partial(_with_ids, sources.comparison, found, ids))
+    return await in_thread(partial(_with_ids, sources.comparison, first_pass, ids))
 
 
-def _set_aside(found: FirstPass) -> None:
+def _set_aside(first_pass: FirstPass) -> None:
     """Take the rows that this run has sent, or does not send, out of the rows to do in the workspace."""
-    workspace = found.workspace
-    workspace.mark(without(workspace.to_do(), found.wanted), (Status.NOT_ATTEMPTED.value, "", ""))
+    workspace = first_pass.workspace
+    workspace.mark(without(workspace.to_do(), first_pass.wanted), (Status.NOT_ATTEMPTED.value, "", ""))
 
 
 def _read_again(
@@ -75,24 +79,24 @@ def _read_again(
         yield UnresolvedGrower(rows_of[row], keys, cells, any(key in open_keys for key in keys))
 
 
-def _with_ids(comparison: Comparison, found: FirstPass, ids: Mapping[UUID, str]) -> FirstPass:
+def _with_ids(comparison: Comparison, first_pass: FirstPass, ids: Mapping[UUID, str]) -> FirstPass:
     """Return what is to do, as if the file had these ids.
 
     Two rows may turn out to be of one grower, and a grower may be one that the ledger knows.
     """
     if not ids:
-        return found
-    workspace = found.workspace
+        return first_pass
+    workspace = first_pass.workspace
     workspace.set_user_ids(ids)
     workspace.mark_repeats(allow_shared_tokens=comparison.allow_shared_tokens)
     known = comparison.decide(workspace)
     return replace(
-        found,
-        wanted=both(found.wanted, workspace.to_do()),
+        first_pass,
+        wanted=both(first_pass.wanted, workspace.to_do()),
         known=KnownRows(
-            {**found.known.intents, **known.intents},
-            {**found.known.stored, **known.stored},
-            {**found.known.user_ids, **known.user_ids},
-            {**found.known.earlier, **known.earlier},
+            {**first_pass.known.intents, **known.intents},
+            {**first_pass.known.stored, **known.stored},
+            {**first_pass.known.user_ids, **known.user_ids},
+            {**first_pass.known.earlier, **known.earlier},
         ),
     )

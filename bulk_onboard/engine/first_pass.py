@@ -148,7 +148,7 @@ class Comparison:
         return KnownRows(intents, stored, workspace.user_ids(), earlier)
 
 
-def first_pass(
+def read_and_compare(
     checked_file: CheckedFile,
     workspace: Workspace,
     comparison: Comparison,

@@ -22,7 +22,7 @@ def check_input(
     scopes: Mapping[str, int],
     *,
     name: str,
-    found: FirstPass,
+    first_pass: FirstPass,
     content: str,
     safety: Safety,
 ) -> list[str]:
@@ -31,12 +31,12 @@ def check_input(
     ``scopes``: of the file's providers, by name.
     Raises StoppedForSafety if the file has too few rows or too many new growers.
     """
-    notes = [_same(ledger, run_no, name, content), *_of_other_owners(ledger, scopes, found.workspace)]
-    if reason := too_few(name, found.rows, safety):
+    notes = [_same(ledger, run_no, name, content), *_of_other_owners(ledger, scopes, first_pass.workspace)]
+    if reason := too_few(name, first_pass.rows, safety):
         raise StoppedForSafety(reason)
     if safety.max_new is not None:
         if any(history.has_met(ledger, scope, run_no) for scope in scopes.values()):
-            if reason := too_many_new(name, found.workspace.new_growers(), found.rows, safety):
+            if reason := too_many_new(name, first_pass.workspace.new_growers(), first_pass.rows, safety):
                 raise StoppedForSafety(reason)
         else:
             notes.append(_UNMET)
@@ -67,9 +67,9 @@ def _of_other_owners(ledger: Ledger, scopes: Mapping[str, int], workspace: Works
             )
 
 
-def tokens_of_others(found: FirstPass) -> str:
+def tokens_of_others(first_pass: FirstPass) -> str:
     """Return a note on rows with a token that was onboarded for another grower, "" if there are none."""
-    rows = found.tokens_of_others.tolist()
+    rows = first_pass.tokens_of_others.tolist()
     if not rows:
         return ""
     listed = ", ".join(map(str, rows[:MOST_ROWS])) + (", …" if len(rows) > MOST_ROWS else "")

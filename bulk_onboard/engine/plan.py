@@ -159,13 +159,13 @@ _LEFT_OUT = {
 }
 
 
-def restricted(found: FirstPass, plan: Plan, *, checked: bool) -> tuple[FirstPass, dict[int, Recorded]]:
+def restricted(first_pass: FirstPass, plan: Plan, *, checked: bool) -> tuple[FirstPass, dict[int, Recorded]]:
     """The first pass without the rows that the plan leaves out, and by row the credentials that it replaces.
 
     ``checked``: the run checks events. That check then verifies the rows that were connected when the plan
     was made.
     """
-    said = found.workspace.planned(plan.lines).to_pandas()
+    said = first_pass.workspace.planned(plan.lines).to_pandas()
     rows = {str(name): lines["row"].to_numpy(np.int64) for name, lines in said.groupby("says")}
     replaced = said[said["says"] == Status.WOULD_REPLACE.value]
     records = map(Recorded, replaced["credential_id"], replaced["credential_created"])
@@ -173,15 +173,15 @@ def restricted(found: FirstPass, plan: Plan, *, checked: bool) -> tuple[FirstPas
     sent = [rows.get(status.value, none) for status in (Status.WOULD_CREATE, Status.WOULD_REPLACE)]
     connected = rows.pop(Status.EXISTING.value, none) if checked else none
     for says, outcome in _LEFT_OUT.items():
-        found.workspace.mark(rows.get(says, none), outcome)
-    wanted = both(found.wanted, np.concatenate(sent))
-    found = replace(found, wanted=wanted, connected=both(found.wanted, connected))
-    return found, dict(zip(replaced["row"].tolist(), records, strict=True))
+        first_pass.workspace.mark(rows.get(says, none), outcome)
+    wanted = both(first_pass.wanted, np.concatenate(sent))
+    first_pass = replace(first_pass, wanted=wanted, connected=both(first_pass.wanted, connected))
+    return first_pass, dict(zip(replaced["row"].tolist(), records, strict=True))
 
 
-def rows_planned(checked_file: CheckedFile, found: FirstPass) -> Iterator[Check]:
+def rows_planned(checked_file: CheckedFile, first_pass: FirstPass) -> Iterator[Check]:
     """The rows that a plan says are connected, to see whether they still are."""
-    if len(found.connected):
-        for check in rows_unknown(checked_file, replace(found, wanted=found.connected)):
+    if len(first_pass.connected):
+        for check in rows_unknown(checked_file, replace(first_pass, wanted=first_pass.connected)):
             entry = check.entry._replace(code=OUTDATED, message=outdated(Status.EXISTING, "none"))
             yield check._replace(entry=entry)

@@ -41,26 +41,26 @@ def attempted_before(memory: Memory, scope: int, lines: pd.DataFrame) -> Iterato
             yield int(number), attempt
 
 
-def in_order(found: FirstPass) -> tuple[np.ndarray, np.ndarray]:
+def in_order(first_pass: FirstPass) -> tuple[np.ndarray, np.ndarray]:
     """Return the rows to do that did not fail before with the same content, and those that did."""
-    failed = [row for row, how in found.known.earlier.items() if how is EarlierAttempt.FAILED]
-    return without(found.wanted, failed), both(found.wanted, failed)
+    failed = [row for row, how in first_pass.known.earlier.items() if how is EarlierAttempt.FAILED]
+    return without(first_pass.wanted, failed), both(first_pass.wanted, failed)
 
 
-def attempted(found: FirstPass) -> np.ndarray:
+def attempted(first_pass: FirstPass) -> np.ndarray:
     """Return the rows to do that an earlier run attempted with the same content, ascending."""
-    return both(found.wanted, found.known.earlier.keys())
+    return both(first_pass.wanted, first_pass.known.earlier.keys())
 
 
-def canary_of(found: FirstPass, rows: int) -> np.ndarray:
+def canary_of(first_pass: FirstPass, rows: int) -> np.ndarray:
     """Return the first ``rows`` rows to do that no run has attempted before."""
-    return without(found.wanted, attempted(found))[:rows]
+    return without(first_pass.wanted, attempted(first_pass))[:rows]
 
 
-def within_limit(found: FirstPass, limit: int) -> np.ndarray:
+def within_limit(first_pass: FirstPass, limit: int) -> np.ndarray:
     """Return the rows to do that a run with this limit takes, ascending.
 
     Growers that were left without credentials come first, and rows that failed before last.
     """
-    urgent, (fresh, failed) = found.left_without, in_order(found)
+    urgent, (fresh, failed) = first_pass.left_without, in_order(first_pass)
     return np.sort(np.concatenate([urgent, without(fresh, urgent), without(failed, urgent)])[:limit])

@@ -27,7 +27,7 @@ from bulk_onboard.engine.checked_file import CheckedFile, Reading, Source, readi
 from bulk_onboard.engine.closing import RunResult, checked_again, ended, write
 from bulk_onboard.engine.create_users import UserSources
 from bulk_onboard.engine.dry_run import dry_run
-from bulk_onboard.engine.first_pass import Comparison, FirstPass, first_pass, statuses_of, store_input
+from bulk_onboard.engine.first_pass import Comparison, FirstPass, read_and_compare, statuses_of, store_input
 from bulk_onboard.engine.input_checks import check_input, tokens_of_others
 from bulk_onboard.engine.observer import StoppingObserver
 from bulk_onboard.engine.opening import (
@@ -103,11 +103,11 @@ async def onboard(
         run = _Run(settings, opened, observer, stop)
         with run.workspace:
             async with open_workers(opened, run.facts) if open_workers else nullcontext() as run.workers:
-                checked_file, found = await run.first_pass(source, reading, plan)
-                phases = run.through(checked_file, found) if run.has_questions(found) else None
-                if confirm and len(found.wanted) and not settings.dry_run:
-                    await run.require(confirm, len(found.wanted))
-                await run.work(phases, len(found.wanted))
+                checked_file, first_pass = await run.first_pass(source, reading, plan)
+                phases = run.through(checked_file, first_pass) if run.has_questions(first_pass) else None
+                if confirm and len(first_pass.wanted) and not settings.dry_run:
+                    await run.require(confirm, len(first_pass.wanted))
+                await run.work(phases, len(first_pass.wanted))
             return await run.report()
 
 
@@ -130,8 +130,8 @@ async def check_events(
     async with begin_run(what.name, settings, RunKind.EVENTS, reading.providers, waiting) as opened:
         run = _Run(settings, opened, observer, stop)
         with run.workspace:
-            checked_file, found = await run.first_pass(what, reading)
-            await run.work(lambda phases: phases.check_file(checked_file, found), 0)
+            checked_file, first_pass = await run.first_pass(what, reading)
+            await run.work(lambda phases: phases.check_file(checked_file, first_pass), 0)
             return await run.report()
 
 
@@ -184,42 +184,46 @@ class _Run:
         try:
             if plan is not None:
                 plan.require(self._info.leaf, self._info.owner)
-            checked_file, found = await in_thread(
+            checked_file, first_pass = await in_thread(
                 partial(self._first_pass, source, reading), self._stop.abort
             )
-            if self._settings.input.strict and found.invalid:
+            if self._settings.input.strict and first_pass.invalid:
                 raise InputError(
-                    f"{source.name}: {found.invalid} of {found.rows} rows are invalid, and --strict allows"
-                    " none; `bulk-onboard validate` shows them"
+                    f"{source.name}: {first_pass.invalid} of {first_pass.rows} rows are invalid, and --strict"
+                    " allows none; `bulk-onboard validate` shows them"
                 )
             self._content = checked_file.content()
-            notes = await in_thread(partial(self._check_input, source.name, found))
-            found = await in_thread(partial(self._chosen, checked_file, found, plan))
+            notes = await in_thread(partial(self._check_input, source.name, first_pass))
+            first_pass = await in_thread(partial(self._chosen, checked_file, first_pass, plan))
         except BaseException:
             self._ledger.discard(self._run_no)
             raise
         self._info = replace(
             self._info,
-            rows=found.rows,
+            rows=first_pass.rows,
             kept=self.workspace.kept,
-            left_out=found.left_out,
-            environments=found.environments,
+            left_out=first_pass.left_out,
+            environments=first_pass.environments,
             plan=plan.name if plan else None,
             description=checked_file.description,
         )
         self._ledger.amend(self._info)
-        tried, dry = attempted(found).tolist(), self._settings.dry_run
-        self.facts.watch(self._settings.safety, len(found.wanted), read_only=dry, tried=tried)
+        tried, dry = attempted(first_pass).tolist(), self._settings.dry_run
+        self.facts.watch(self._settings.safety, len(first_pass.wanted), read_only=dry, tried=tried)
         self.facts(InputDescribed(checked_file.description))
-        self.facts(FileChecked(source.name, found.rows, found.statuses, len(found.wanted), found.warnings))
-        for note in filter(None, [source.row_ranges(), *notes, tokens_of_others(found)]):
+        self.facts(
+            FileChecked(
+                source.name, first_pass.rows, first_pass.statuses, len(first_pass.wanted), first_pass.warnings
+            )
+        )
+        for note in filter(None, [source.row_ranges(), *notes, tokens_of_others(first_pass)]):
             self.facts(Note(note))
-        return checked_file, found
+        return checked_file, first_pass
 
     def _first_pass(self, source: Source, reading: Reading) -> tuple[CheckedFile, FirstPass]:
         checked_file = CheckedFile(source, reading, self._ledger.key)
         self.workspace.keep([name for name, _ in checked_file.columns.keep])
-        found = first_pass(
+        first_pass = read_and_compare(
             checked_file,
             self.workspace,
             self._comparison,
@@ -227,35 +231,35 @@ class _Run:
             observer=self.facts,
             stopped=lambda: self._stop.draining,
         )
-        return checked_file, found
+        return checked_file, first_pass
 
-    def _check_input(self, name: str, found: FirstPass) -> list[str]:
+    def _check_input(self, name: str, first_pass: FirstPass) -> list[str]:
         return check_input(
             self._ledger,
             self._run_no,
             self._scopes,
             name=name,
-            found=found,
+            first_pass=first_pass,
             content=self._content or "",
             safety=self._settings.safety,
         )
 
-    def _chosen(self, checked_file: CheckedFile, found: FirstPass, plan: Plan | None) -> FirstPass:
+    def _chosen(self, checked_file: CheckedFile, first_pass: FirstPass, plan: Plan | None) -> FirstPass:
         """Return the rows to do within the plan and the limit. The input is stored up to the last of them."""
         if plan is not None:
-            found, self._replaces = restricted(found, plan, checked=self._settings.events.check)
+            first_pass, self._replaces = restricted(first_pass, plan, checked=self._settings.events.check)
         if self._settings.limit is not None:
-            found = self._limited(checked_file, found, self._settings.limit)
+            first_pass = self._limited(checked_file, first_pass, self._settings.limit)
         store_input(self.workspace, self._ledger, self._run_no)
-        return found
+        return first_pass
 
-    def _limited(self, checked_file: CheckedFile, found: FirstPass, limit: int) -> FirstPass:
-        wanted = within_limit(found, limit)
-        if not (left_out := len(found.wanted) - len(wanted)):
-            return found
+    def _limited(self, checked_file: CheckedFile, first_pass: FirstPass, limit: int) -> FirstPass:
+        wanted = within_limit(first_pass, limit)
+        if not (left_out := len(first_pass.wanted) - len(wanted)):
+            return first_pass
         self.workspace.remove_rows_after(int(wanted[-1]))
         return replace(
-            found,
+            first_pass,
             rows=self.workspace.count("SELECT count(*) FROM rows"),
             wanted=wanted,
             statuses=statuses_of(self.workspace),
@@ -263,17 +267,17 @@ class _Run:
             left_out=left_out,
         )
 
-    def through(self, checked_file: CheckedFile, found: FirstPass) -> Work:
+    def through(self, checked_file: CheckedFile, first_pass: FirstPass) -> Work:
         """Return the work on the rows to do: a dry run, a plan or the usual phases, as the settings say."""
 
         async def go(phases: Phases) -> None:
             if self._settings.dry_run:
-                forecast = await dry_run(phases, checked_file, found)
+                forecast = await dry_run(phases, checked_file, first_pass)
                 self._info = replace(self._info, forecast=forecast)
             elif self._settings.plan:
-                await self._keeping_to_plan(phases).onboard(checked_file, found)
+                await self._keeping_to_plan(phases).onboard(checked_file, first_pass)
             else:
-                await phases.onboard(checked_file, found)
+                await phases.onboard(checked_file, first_pass)
 
         return go
 
@@ -286,11 +290,11 @@ class _Run:
             plan=PlanRule(replaces, mode),
         )
 
-    def has_questions(self, found: FirstPass) -> bool:
+    def has_questions(self, first_pass: FirstPass) -> bool:
         """Return whether any row needs a request to Leaf."""
         settings = self._settings
-        checks = settings.events.check and (found.unhealthy or settings.events.recheck)
-        return bool(len(found.wanted) or checks or settings.dry_run or settings.plan)
+        checks = settings.events.check and (first_pass.unhealthy or settings.events.recheck)
+        return bool(len(first_pass.wanted) or checks or settings.dry_run or settings.plan)
 
     def _about(self, to_do: int) -> About:
         info = self._info

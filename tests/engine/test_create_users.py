@@ -20,7 +20,7 @@ from bulk_onboard.domain.users import LeafUser
 from bulk_onboard.engine.checked_file import CheckedFile, Reading
 from bulk_onboard.engine.create_users import UserSources, create_users
 from bulk_onboard.engine.driver import RowContext
-from bulk_onboard.engine.first_pass import Comparison, FirstPass, first_pass, rows_to_do
+from bulk_onboard.engine.first_pass import Comparison, FirstPass, read_and_compare, rows_to_do
 from bulk_onboard.engine.stop import StopSignal
 from bulk_onboard.errors import InternalError
 from bulk_onboard.ledger import Ledger
@@ -49,7 +49,7 @@ class Run:
         self.checked_file = CheckedFile(open_source(frame), reading, ledger.key)
         scope = ledger.scope("https://leaf.example", "me", "raven")
         comparison = Comparison(ledger, {"raven": scope}, IfExists.SKIP, allow_shared_tokens=True)
-        self.found = first_pass(
+        self.first_pass = read_and_compare(
             self.checked_file,
             workspace,
             comparison,
@@ -67,15 +67,15 @@ class Run:
         async def step() -> FirstPass:
             slots = Slots(2)
             context = RowContext(self.journal, Policy(), StopSignal(), ignore, slots, lambda: 0.5, now)
-            wanted = np.array(rows or self.found.wanted, np.int64)
-            return await create_users(self.sources, context, self.checked_file, self.found, wanted)
+            wanted = np.array(rows or self.first_pass.wanted, np.int64)
+            return await create_users(self.sources, context, self.checked_file, self.first_pass, wanted)
 
-        self.found = warp(step())
-        return self.found
+        self.first_pass = warp(step())
+        return self.first_pass
 
     def sent(self) -> dict[int, str]:
         """The rows to do and the leafUserIds that they would be sent for."""
-        rows = rows_to_do(self.checked_file, self.found.known, self.found.wanted)
+        rows = rows_to_do(self.checked_file, self.first_pass.known, self.first_pass.wanted)
         return {row.number: row.leaf_user_id for row in rows}
 
     def codes(self) -> dict[int, str]:
@@ -122,10 +122,10 @@ def test_a_grower_known_by_its_id_is_done(ledger: Ledger, workspace: Workspace) 
     run_no = ledger.begin(info, scope, "process 1")
     ledger.write(run_no, scope, [], [Entry(2, "created", ADA, "00" * 16), Entry(3, None, BEN, "00" * 16)])
     run = Run(ledger, workspace, [("G-1", "", "", "planted-1"), ("G-2", "", "", "planted-2")])
-    found = run.create()
+    first_pass = run.create()
     assert run.codes() == {2: "token-changed"}
     assert run.sent() == {3: BEN}
-    assert list(found.known.intents) == [3], "the POST of an earlier run may have been stored"
+    assert list(first_pass.known.intents) == [3], "the POST of an earlier run may have been stored"
 
 
 def test_rows_after_the_canary_are_compared_with_it(ledger: Ledger, workspace: Workspace) -> None:
@@ -141,7 +141,7 @@ def test_rows_after_the_canary_are_compared_with_it(ledger: Ledger, workspace: W
     )
     canary = run.create(2)
     assert set(workspace.user_ids()) == {2}
-    run.found = replace(canary, wanted=np.array([3, 4, 5]))
+    run.first_pass = replace(canary, wanted=np.array([3, 4, 5]))
     run.create()
     assert run.codes() == {4: "conflicting-rows", 5: "duplicate"}
     assert run.sent() == {3: BEN}

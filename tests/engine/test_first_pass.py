@@ -19,7 +19,7 @@ from bulk_onboard.domain.providers import PROVIDERS
 from bulk_onboard.domain.run_events import RunInfo, ignore
 from bulk_onboard.domain.timestamps import to_text
 from bulk_onboard.engine.checked_file import CheckedFile, Reading
-from bulk_onboard.engine.first_pass import Comparison, FirstPass, first_pass, rows_to_do, store_input
+from bulk_onboard.engine.first_pass import Comparison, FirstPass, read_and_compare, rows_to_do, store_input
 from bulk_onboard.engine.rows_to_check import rows_to_check, rows_unknown
 from bulk_onboard.errors import InputError, Interrupted
 from bulk_onboard.ledger import Ledger
@@ -62,9 +62,9 @@ class Desk:
     ) -> tuple[CheckedFile, FirstPass]:
         """A run over a file with these tokens by row number."""
         checked_file, _ = self.checked_file(tokens), self.begin()
-        return checked_file, self.surveyed(checked_file, if_exists)
+        return checked_file, self.compare(checked_file, if_exists)
 
-    def surveyed(
+    def compare(
         self,
         checked_file: CheckedFile,
         if_exists: IfExists = IfExists.SKIP,
@@ -74,7 +74,7 @@ class Desk:
         if self.workspace:
             self.workspace.__exit__()
         self.workspace = Workspace()
-        found = first_pass(
+        found = read_and_compare(
             checked_file, self.workspace, comparison, known_users=None, observer=ignore, stopped=stopped
         )
         store_input(self.workspace, self.ledger, self.run_no)
@@ -156,7 +156,7 @@ def test_a_stop_while_reading_ends_the_survey(desk: Desk) -> None:
     desk.begin()
     asked = iter([False, False, True])
     with pytest.raises(Interrupted, match="nothing was sent"):
-        desk.surveyed(desk.checked_file(tokens(40)), stopped=lambda: next(asked))
+        desk.compare(desk.checked_file(tokens(40)), stopped=lambda: next(asked))
     assert not list(desk.ledger.blocks(desk.run_no))
 
 
