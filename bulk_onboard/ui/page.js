@@ -18,6 +18,7 @@ const count = (number, one, many = `${one}s`) =>
 const words = (name) => name.replaceAll("_", " ");
 
 async function post(action, body = {}) {
+  if (!["rows", "results", "cell"].includes(action)) say("");
   return send(`api/${action}`, JSON.stringify(body), { "Content-Type": "application/json" });
 }
 
@@ -104,9 +105,9 @@ function draw(force = false) {
   const seen = JSON.stringify([step, step === 5 || step === 4 ? rest : version, filter, resultFilter]);
   if (!force && seen === drawn) return;
   drawn = seen;
-  if (state.error) say(state.error);
-  else if (state.version !== draw.version) say("");
-  draw.version = state.version;
+  // What `send` said stays until the person does something else: this state may be older.
+  if (state.error || draw.error) say(state.error);
+  draw.error = state.error;
   morph(
     $("steps"),
     STEPS.map((name, i) => {

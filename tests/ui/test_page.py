@@ -220,6 +220,7 @@ def test_a_file_that_cannot_be_read_says_what_to_do(page: Page, tmp_path: Path) 
     keep = "document.addEventListener('change', (event) => { window.kept = event.target.files[0]; }, true)"
     page.browser.ask(keep)
     page.upload(growers(path, 3))
+    page.shows("Farm 2")
     path.unlink()
     page.browser.ask("open('growers.csv', window.kept)")
     page.shows("Nothing arrived at bulk-onboard. If the file was changed, moved or deleted, choose it again.")
