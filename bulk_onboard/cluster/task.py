@@ -166,7 +166,7 @@ class _Task:
         scope, scopes = ledger.scope(info.leaf, info.owner, info.provider), scopes_of(ledger, info)
         with open_source(self._job.command.file, settings.input.reading) as source:
             reading = reading_for(settings, providers_of(info, settings.providers))
-            checked_file = CheckedFile(source, replace(reading, limit=part.limit), ledger.key, part.seen)
+            file = CheckedFile(source, replace(reading, limit=part.limit), ledger.key, part.seen)
             async with Journal(ledger, self._job.run_no, scope, scopes, fence) as journal:
                 context = context_of(settings, journal, part.policy, stop, self._facts.append)
                 work = Onboarding(
@@ -176,7 +176,7 @@ class _Task:
                     brake=ReplacementBrake(stop),
                     plan=part.plan,
                 )
-                await context.work_through(rows_to_do(checked_file, *self._remaining(ledger)), work.onboard)
+                await context.work_through(rows_to_do(file, *self._remaining(ledger)), work.onboard)
 
     def _remaining(self, ledger: Ledger) -> tuple[KnownRows, np.ndarray]:
         """The rows without an outcome. What an earlier attempt has left open is an intent: Leaf is asked."""

@@ -20,7 +20,7 @@ from bulk_onboard.cluster.heartbeat import heartbeat
 from bulk_onboard.domain.model import Requests, Status
 from bulk_onboard.domain.run_events import Paused, RowFinished, Slowed, Trouble
 from bulk_onboard.engine.checked_file import CheckedFile
-from bulk_onboard.engine.first_pass import FirstPass
+from bulk_onboard.engine.first_pass import FirstPass, KnownRows
 from bulk_onboard.engine.observer import StoppingObserver
 from bulk_onboard.engine.opening import Opened, marks_of
 from bulk_onboard.engine.phases import Phases
@@ -73,28 +73,22 @@ class Workers:
             yield self
         await asyncio.to_thread(self._leases.close)
 
-    async def post(
-        self, phases: Phases, checked_file: CheckedFile, first_pass: FirstPass, wanted: np.ndarray
-    ) -> None:
+    async def post(self, phases: Phases, file: CheckedFile, first_pass: FirstPass, rows: np.ndarray) -> None:
         """Take these rows to their outcomes; return when no worker sends any more."""
-        parts = list(self._parts(phases, checked_file, first_pass, wanted))
+        parts = list(self._parts(phases, file, first_pass.known, rows))
         await self._stop.pause(WINDOW)
         try:
             await self._stop.cut_short(self._work(parts), at_once=True)
         finally:
             await self._quiet()
 
-    def _parts(
-        self, phases: Phases, checked_file: CheckedFile, first_pass: FirstPass, wanted: np.ndarray
-    ) -> Iterator[Part]:
-        most, ceiling = max(1, len(wanted) // SMALLEST), self._job.info.ceiling
+    def _parts(self, phases: Phases, file: CheckedFile, known: KnownRows, rows: np.ndarray) -> Iterator[Part]:
+        most, ceiling = max(1, len(rows) // SMALLEST), self._job.info.ceiling
         many = shares(ceiling, min(self._many, most)) if ceiling else min(PARTS * self._many, most)
         rate, policy, plan = BELOW * ceiling / many, phases.context.policy, phases.plan
-        for rows in np.array_split(wanted, many):
-            known = first_pass.known.among(rows.tolist())
-            yield Part(
-                next(self._numbers), rate, rows, known, policy, plan, checked_file.limit, checked_file.seen
-            )
+        for own in np.array_split(rows, many):
+            known_of = known.among(own.tolist())
+            yield Part(next(self._numbers), rate, own, known_of, policy, plan, file.limit, file.seen)
 
     async def _work(self, parts: Sequence[Part]) -> None:
         """Return when all parts are done, or left undone because the run stops."""

@@ -38,7 +38,7 @@ class UserSources:
 async def create_users(
     sources: UserSources,
     context: RowContext,
-    checked_file: CheckedFile,
+    file: CheckedFile,
     first_pass: FirstPass,
     rows: np.ndarray,
 ) -> FirstPass:
@@ -53,7 +53,7 @@ async def create_users(
         return first_pass
     context.observer(PhaseStarted("users", sum(map(len, growers.values()))))
     work = UserCreation(context, sources.calls, sources.journal, {}, {})
-    unresolved = _read_again(checked_file, growers.values(), sources.open_keys)
+    unresolved = _read_again(file, growers.values(), sources.open_keys)
     await context.work_through(unresolved, work.resolve)
     if sources.journal:
         await sources.journal.flush()
@@ -71,11 +71,11 @@ def _set_aside(first_pass: FirstPass) -> None:
 
 
 def _read_again(
-    checked_file: CheckedFile, growers: Iterable[tuple[int, ...]], open_keys: Collection[bytes]
+    file: CheckedFile, growers: Iterable[tuple[int, ...]], open_keys: Collection[bytes]
 ) -> Iterator[UnresolvedGrower]:
     """Read the first row of each grower again: its user cells were not kept."""
     rows_of = {rows[0]: rows for rows in growers}
-    for row, keys, cells in checked_file.user_cells(np.array(sorted(rows_of), np.int64)):
+    for row, keys, cells in file.user_cells(np.array(sorted(rows_of), np.int64)):
         yield UnresolvedGrower(rows_of[row], keys, cells, any(key in open_keys for key in keys))
 
 

@@ -35,14 +35,12 @@ from bulk_onboard.policy.progress import Finish, Progress, Step
 from bulk_onboard.threads import in_thread
 
 
-async def dry_run(phases: Phases, checked_file: CheckedFile, first_pass: FirstPass) -> Estimate | None:
+async def dry_run(phases: Phases, file: CheckedFile, first_pass: FirstPass) -> Estimate | None:
     """Find out what would happen to each row to do. None: the run was stopped before all were asked about."""
     assert phases.users is not None  # noqa: S101  (narrows the type)
     mode, journal = phases.context.policy.if_exists, DryRunJournal(phases.context.journal)
     context = replace(phases.context, journal=journal)
-    first_pass = await replace(phases, context=context).with_users(
-        checked_file, first_pass, first_pass.wanted
-    )
+    first_pass = await replace(phases, context=context).with_users(file, first_pass, first_pass.wanted)
     looked_up, new_users = phases.users.requests.get, journal.counts[Status.WOULD_CREATE]
     context = replace(context, policy=asking(context.policy))
     asking_phases = await replace(phases, context=context).with_user_list(first_pass)
@@ -57,7 +55,7 @@ async def dry_run(phases: Phases, checked_file: CheckedFile, first_pass: FirstPa
     )
     wanted = len(first_pass.wanted)
     await asking_phases.work(
-        rows_to_do(checked_file, first_pass.known, first_pass.wanted), work.onboard, "dry_run", wanted
+        rows_to_do(file, first_pass.known, first_pass.wanted), work.onboard, "dry_run", wanted
     )
     if context.stop.draining:
         return None

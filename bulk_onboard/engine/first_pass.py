@@ -149,7 +149,7 @@ class Comparison:
 
 
 def read_and_compare(
-    checked_file: CheckedFile,
+    file: CheckedFile,
     workspace: Workspace,
     comparison: Comparison,
     *,
@@ -161,16 +161,16 @@ def read_and_compare(
 
     ``known_users``: gives the users that the ledger knows by externalId or email, if rows may go by these.
     """
-    users = known_users() if known_users is not None and checked_file.columns.users else None
+    users = known_users() if known_users is not None and file.columns.users else None
     with ThreadPoolExecutor(1) as other:
         loading = other.submit(comparison.load_known, workspace)
-        rows, warnings = read_rows(checked_file, workspace, observer, stopped, users)
+        rows, warnings = read_rows(file, workspace, observer, stopped, users)
         loading.result()
-    warnings.update(checked_file.file_warnings()["code"])
+    warnings.update(file.file_warnings()["code"])
     if users is not None:
         workspace.resolve_users(users)
     del users  # a million of them take 100 MB
-    compare_rows(workspace, checked_file, allow_shared_tokens=comparison.allow_shared_tokens)
+    compare_rows(workspace, file, allow_shared_tokens=comparison.allow_shared_tokens)
     known = comparison.decide(workspace)
     others = np.empty(0, np.int64)
     if not comparison.allow_shared_tokens:
@@ -182,7 +182,7 @@ def read_and_compare(
         workspace.to_do(),
         statuses_of(workspace),
         dict(warnings),
-        dict(checked_file.environments),
+        dict(file.environments),
         known,
         unhealthy=workspace.unhealthy(),
         tokens_of_others=others,
@@ -190,7 +190,7 @@ def read_and_compare(
 
 
 def read_rows(
-    checked_file: CheckedFile,
+    file: CheckedFile,
     workspace: Workspace,
     observer: Observer,
     stopped: Callable[[], bool],
@@ -199,8 +199,8 @@ def read_rows(
     """Load the checked rows into the workspace; return how many there are, and warnings by code."""
     rows, warnings = 0, Counter[str]()
     # numpy, Arrow and DuckDB do most of both halves, and release Python's lock meanwhile.
-    for checked in ahead(checked_file.chunks(known_users["key"] if known_users else None)):
-        workspace.load_rows(checked_file.table(checked))
+    for checked in ahead(file.chunks(known_users["key"] if known_users else None)):
+        workspace.load_rows(file.table(checked))
         if checked.users is not None:
             workspace.load("user_keys", checked.users.table())
         rows += len(checked.frame)
@@ -212,10 +212,10 @@ def read_rows(
     return rows, warnings
 
 
-def compare_rows(workspace: Workspace, checked_file: CheckedFile, *, allow_shared_tokens: bool) -> None:
+def compare_rows(workspace: Workspace, file: CheckedFile, *, allow_shared_tokens: bool) -> None:
     """Give rows that contradict or repeat other rows of the input their statuses."""
-    mark_ids_as_tokens(workspace, checked_file.uuid_tokens)
-    if checked_file.columns.users:
+    mark_ids_as_tokens(workspace, file.uuid_tokens)
+    if file.columns.users:
         workspace.mark_user_conflicts()
     workspace.mark_repeats(allow_shared_tokens=allow_shared_tokens)
 
@@ -250,9 +250,9 @@ def store_input(workspace: Workspace, memory: Memory, run_no: int) -> None:
         memory.add_block(run_no, number, first, last, block)
 
 
-def rows_to_do(checked_file: CheckedFile, known: KnownRows, wanted: np.ndarray) -> Iterator[Row]:
+def rows_to_do(file: CheckedFile, known: KnownRows, wanted: np.ndarray) -> Iterator[Row]:
     """The rows with their secrets, read again from the file. Raises InputError if it has changed."""
-    for row in checked_file.rows(wanted, known.user_ids):
+    for row in file.rows(wanted, known.user_ids):
         intent, stored = known.intents.get(row.number), known.stored.get(row.number)
         if intent and intent.app not in {0, row.app}:  # what it may have stored is of another application
             intent = replace(intent, same=False)

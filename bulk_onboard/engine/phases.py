@@ -67,9 +67,7 @@ class Workers(Protocol):
         """What the other processes have sent."""
         ...
 
-    async def post(
-        self, phases: Phases, checked_file: CheckedFile, first_pass: FirstPass, wanted: np.ndarray
-    ) -> None:
+    async def post(self, phases: Phases, file: CheckedFile, first_pass: FirstPass, rows: np.ndarray) -> None:
         """Return when all of these rows have their outcomes, or no process works on one of them any more."""
 
 
@@ -98,7 +96,7 @@ class Phases:
     recall: Recall = lambda _entry: None
     workers: Workers | None = None
 
-    async def onboard(self, checked_file: CheckedFile, first_pass: FirstPass) -> None:
+    async def onboard(self, file: CheckedFile, first_pass: FirstPass) -> None:
         """Post what is to do, the canary first, then check what is connected.
 
         Before all others those that an earlier run left without credentials: each minute counts for them.
@@ -106,37 +104,35 @@ class Phases:
         """
         urgent = first_pass.left_without
         if len(urgent):
-            await self.post(checked_file, first_pass, urgent)
+            await self.post(file, first_pass, urgent)
         rest = replace(first_pass, wanted=without(first_pass.wanted, urgent))
         canary = canary_of(rest, self.settings.safety.canary)
-        rest = await self.with_users(checked_file, rest, canary if len(canary) else rest.wanted)
-        await (await self.with_user_list(rest))._onboard(checked_file, rest, canary)
+        rest = await self.with_users(file, rest, canary if len(canary) else rest.wanted)
+        await (await self.with_user_list(rest))._onboard(file, rest, canary)
 
-    async def with_users(
-        self, checked_file: CheckedFile, first_pass: FirstPass, rows: np.ndarray
-    ) -> FirstPass:
+    async def with_users(self, file: CheckedFile, first_pass: FirstPass, rows: np.ndarray) -> FirstPass:
         """Return the first pass when Leaf users of these rows' growers have been found or created."""
         if self.user_sources is None or self.context.stop.draining or not len(first_pass.unresolved):
             return first_pass
-        first_pass = await create_users(self.user_sources, self.context, checked_file, first_pass, rows)
+        first_pass = await create_users(self.user_sources, self.context, file, first_pass, rows)
         await in_thread(partial(store_input, self.workspace, self.memory, self.run_no))
         return first_pass
 
-    async def _onboard(self, checked_file: CheckedFile, first_pass: FirstPass, canary: np.ndarray) -> None:
+    async def _onboard(self, file: CheckedFile, first_pass: FirstPass, canary: np.ndarray) -> None:
         if len(canary):
-            await self._send_canary(checked_file, first_pass, canary)
+            await self._send_canary(file, first_pass, canary)
             first_pass = replace(first_pass, wanted=without(first_pass.wanted, canary))
-            first_pass = await self.with_users(checked_file, first_pass, first_pass.wanted)
+            first_pass = await self.with_users(file, first_pass, first_pass.wanted)
         for rows in in_order(first_pass):
-            await self.post(checked_file, first_pass, rows)
+            await self.post(file, first_pass, rows)
         if self.settings.events.check:
             began, due = utc_now(), await asyncio.to_thread(self._due)
             connected = partial(self.connected, every=False, began=began, checked_before=due)
             phases = self
             if due and self.listed is None:
                 phases = await self._with_list(lambda: _growers(c for c in connected() if c.again))
-            await phases._check(lambda: chain(connected(), rows_planned(checked_file, first_pass)))
-            await self._onboard_denied(checked_file, first_pass)
+            await phases._check(lambda: chain(connected(), rows_planned(file, first_pass)))
+            await self._onboard_denied(file, first_pass)
 
     def _due(self) -> datetime | None:
         """Return the time before which a check of a connected grower is too old; None for no limit."""
@@ -154,10 +150,10 @@ class Phases:
         """Check the connected rows of an earlier run."""
         await self._check_all(lambda: self.connected(every=True))
 
-    async def check_file(self, checked_file: CheckedFile, first_pass: FirstPass) -> None:
+    async def check_file(self, file: CheckedFile, first_pass: FirstPass) -> None:
         """Check every valid row of the file, whether or not the ledger knows its grower."""
         unknown = replace(first_pass, wanted=without(first_pass.wanted, first_pass.unresolved))
-        await self._check_all(lambda: chain(self.connected(every=True), rows_unknown(checked_file, unknown)))
+        await self._check_all(lambda: chain(self.connected(every=True), rows_unknown(file, unknown)))
 
     async def _check_all(self, checks: Callable[[], Iterator[Check]]) -> None:
         phases = await self._with_list(lambda: _growers(checks()))
@@ -182,22 +178,20 @@ class Phases:
         count = await in_thread(lambda: sum(1 for _ in growers()))
         return replace(self, listed=await reader.read(count, growers))
 
-    async def _onboard_denied(self, checked_file: CheckedFile, first_pass: FirstPass) -> None:
+    async def _onboard_denied(self, file: CheckedFile, first_pass: FirstPass) -> None:
         """Onboard the rows that are not connected, though the list says so."""
         if self.listed and self.listed.denied:
             rows = sorted(self.listed.denied)
             self.listed.denied.clear()
-            await self.post(checked_file, first_pass, np.array(rows, np.int64))
+            await self.post(file, first_pass, np.array(rows, np.int64))
             await self.check_new(rows)
 
-    async def _send_canary(
-        self, checked_file: CheckedFile, first_pass: FirstPass, canary: np.ndarray
-    ) -> None:
+    async def _send_canary(self, file: CheckedFile, first_pass: FirstPass, canary: np.ndarray) -> None:
         wanted = both(first_pass.wanted, canary)
-        await self.post(checked_file, first_pass, wanted)
+        await self.post(file, first_pass, wanted)
         rows = canary.tolist()
         await self.check_new(rows)
-        await self._onboard_denied(checked_file, first_pass)
+        await self._onboard_denied(file, first_pass)
         entries = {e.row: e for e in self.memory.entries(self.run_no, rows[0], rows[-1])}
         unsent = Entry(0, Status.NOT_ATTEMPTED.value)
         sent = [entries.get(row, unsent._replace(row=row)) for row in wanted.tolist()]
@@ -206,17 +200,15 @@ class Phases:
         if sick := [entry for entry in (*sent, *lost) if entry.health != Health.HEALTHY]:
             self.context.stop.drain(canary_reason(len(rows), sick))
 
-    async def post(self, checked_file: CheckedFile, first_pass: FirstPass, wanted: np.ndarray) -> None:
+    async def post(self, file: CheckedFile, first_pass: FirstPass, wanted: np.ndarray) -> None:
         """Take these rows to their outcomes."""
         if self.workers and len(wanted) >= self.workers.fewest and not self.context.stop.draining:
             self.context.observer(PhaseStarted("onboard", len(wanted)))
-            await self.workers.post(self, checked_file, first_pass, wanted)
+            await self.workers.post(self, file, first_pass, wanted)
             return
         hint = self.listed.hint_of if self.listed else no_hint
         work = Onboarding(self.context, self.leaf, self.keeper, self.brake, hint, self.plan)
-        await self.work(
-            rows_to_do(checked_file, first_pass.known, wanted), work.onboard, "onboard", len(wanted)
-        )
+        await self.work(rows_to_do(file, first_pass.known, wanted), work.onboard, "onboard", len(wanted))
 
     async def work(self, items: Iterator[T], work: Work[T], phase: Phase, count: int) -> None:
         """Work on ``count`` items, and return when what came of them is on disk."""

@@ -179,9 +179,9 @@ def restricted(first_pass: FirstPass, plan: Plan, *, checked: bool) -> tuple[Fir
     return first_pass, dict(zip(replaced["row"].tolist(), records, strict=True))
 
 
-def rows_planned(checked_file: CheckedFile, first_pass: FirstPass) -> Iterator[Check]:
+def rows_planned(file: CheckedFile, first_pass: FirstPass) -> Iterator[Check]:
     """The rows that a plan says are connected, to see whether they still are."""
     if len(first_pass.connected):
-        for check in rows_unknown(checked_file, replace(first_pass, wanted=first_pass.connected)):
+        for check in rows_unknown(file, replace(first_pass, wanted=first_pass.connected)):
             entry = check.entry._replace(code=OUTDATED, message=outdated(Status.EXISTING, "none"))
             yield check._replace(entry=entry)

@@ -47,9 +47,9 @@ def rows_to_check(
         yield from (c for c in checks if wanted is None or c.entry.row in wanted)
 
 
-def rows_unknown(checked_file: CheckedFile, first_pass: FirstPass) -> Iterator[Check]:
+def rows_unknown(file: CheckedFile, first_pass: FirstPass) -> Iterator[Check]:
     """Yield the rows to do, to be checked only. An open intent stays on record if the check fails."""
-    for row in checked_file.rows(first_pass.wanted, first_pass.known.user_ids):
+    for row in file.rows(first_pass.wanted, first_pass.known.user_ids):
         intent = first_pass.known.intents.get(row.number)
         status = Status.UNRESOLVED if intent else Status.NOT_ATTEMPTED
         entry = Entry(

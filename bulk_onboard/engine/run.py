@@ -103,8 +103,8 @@ async def onboard(
         run = _Run(settings, opened, observer, stop)
         with run.workspace:
             async with open_workers(opened, run.facts) if open_workers else nullcontext() as run.workers:
-                checked_file, first_pass = await run.first_pass(source, reading, plan)
-                phases = run.through(checked_file, first_pass) if run.has_questions(first_pass) else None
+                file, first_pass = await run.first_pass(source, reading, plan)
+                phases = run.through(file, first_pass) if run.has_questions(first_pass) else None
                 if confirm and len(first_pass.wanted) and not settings.dry_run:
                     await run.require(confirm, len(first_pass.wanted))
                 await run.work(phases, len(first_pass.wanted))
@@ -130,8 +130,8 @@ async def check_events(
     async with begin_run(what.name, settings, RunKind.EVENTS, reading.providers, waiting) as opened:
         run = _Run(settings, opened, observer, stop)
         with run.workspace:
-            checked_file, first_pass = await run.first_pass(what, reading)
-            await run.work(lambda phases: phases.check_file(checked_file, first_pass), 0)
+            file, first_pass = await run.first_pass(what, reading)
+            await run.work(lambda phases: phases.check_file(file, first_pass), 0)
             return await run.report()
 
 
@@ -184,17 +184,15 @@ class _Run:
         try:
             if plan is not None:
                 plan.require(self._info.leaf, self._info.owner)
-            checked_file, first_pass = await in_thread(
-                partial(self._first_pass, source, reading), self._stop.abort
-            )
+            file, first_pass = await in_thread(partial(self._first_pass, source, reading), self._stop.abort)
             if self._settings.input.strict and first_pass.invalid:
                 raise InputError(
                     f"{source.name}: {first_pass.invalid} of {first_pass.rows} rows are invalid, and --strict"
                     " allows none; `bulk-onboard validate` shows them"
                 )
-            self._content = checked_file.content()
+            self._content = file.content()
             notes = await in_thread(partial(self._check_input, source.name, first_pass))
-            first_pass = await in_thread(partial(self._chosen, checked_file, first_pass, plan))
+            first_pass = await in_thread(partial(self._chosen, file, first_pass, plan))
         except BaseException:
             self._ledger.discard(self._run_no)
             raise
@@ -205,12 +203,12 @@ class _Run:
             left_out=first_pass.left_out,
             environments=first_pass.environments,
             plan=plan.name if plan else None,
-            description=checked_file.description,
+            description=file.description,
         )
         self._ledger.amend(self._info)
         tried, dry = attempted(first_pass).tolist(), self._settings.dry_run
         self.facts.watch(self._settings.safety, len(first_pass.wanted), read_only=dry, tried=tried)
-        self.facts(InputDescribed(checked_file.description))
+        self.facts(InputDescribed(file.description))
         self.facts(
             FileChecked(
                 source.name, first_pass.rows, first_pass.statuses, len(first_pass.wanted), first_pass.warnings
@@ -218,20 +216,20 @@ class _Run:
         )
         for note in filter(None, [source.row_ranges(), *notes, tokens_of_others(first_pass)]):
             self.facts(Note(note))
-        return checked_file, first_pass
+        return file, first_pass
 
     def _first_pass(self, source: Source, reading: Reading) -> tuple[CheckedFile, FirstPass]:
-        checked_file = CheckedFile(source, reading, self._ledger.key)
-        self.workspace.keep([name for name, _ in checked_file.columns.keep])
+        file = CheckedFile(source, reading, self._ledger.key)
+        self.workspace.keep([name for name, _ in file.columns.keep])
         first_pass = read_and_compare(
-            checked_file,
+            file,
             self.workspace,
             self._comparison,
             known_users=self._users.known if self._users else None,
             observer=self.facts,
             stopped=lambda: self._stop.draining,
         )
-        return checked_file, first_pass
+        return file, first_pass
 
     def _check_input(self, name: str, first_pass: FirstPass) -> list[str]:
         return check_input(
@@ -244,16 +242,16 @@ class _Run:
             safety=self._settings.safety,
         )
 
-    def _chosen(self, checked_file: CheckedFile, first_pass: FirstPass, plan: Plan | None) -> FirstPass:
+    def _chosen(self, file: CheckedFile, first_pass: FirstPass, plan: Plan | None) -> FirstPass:
         """Return the rows to do within the plan and the limit. The input is stored up to the last of them."""
         if plan is not None:
             first_pass, self._replaces = restricted(first_pass, plan, checked=self._settings.events.check)
         if self._settings.limit is not None:
-            first_pass = self._limited(checked_file, first_pass, self._settings.limit)
+            first_pass = self._limited(file, first_pass, self._settings.limit)
         store_input(self.workspace, self._ledger, self._run_no)
         return first_pass
 
-    def _limited(self, checked_file: CheckedFile, first_pass: FirstPass, limit: int) -> FirstPass:
+    def _limited(self, file: CheckedFile, first_pass: FirstPass, limit: int) -> FirstPass:
         wanted = within_limit(first_pass, limit)
         if not (left_out := len(first_pass.wanted) - len(wanted)):
             return first_pass
@@ -263,21 +261,21 @@ class _Run:
             rows=self.workspace.count("SELECT count(*) FROM rows"),
             wanted=wanted,
             statuses=statuses_of(self.workspace),
-            environments=self.workspace.environments(checked_file.environment_marks()),
+            environments=self.workspace.environments(file.environment_marks()),
             left_out=left_out,
         )
 
-    def through(self, checked_file: CheckedFile, first_pass: FirstPass) -> Work:
+    def through(self, file: CheckedFile, first_pass: FirstPass) -> Work:
         """Return the work on the rows to do: a dry run, a plan or the usual phases, as the settings say."""
 
         async def go(phases: Phases) -> None:
             if self._settings.dry_run:
-                forecast = await dry_run(phases, checked_file, first_pass)
+                forecast = await dry_run(phases, file, first_pass)
                 self._info = replace(self._info, forecast=forecast)
             elif self._settings.plan:
-                await self._keeping_to_plan(phases).onboard(checked_file, first_pass)
+                await self._keeping_to_plan(phases).onboard(file, first_pass)
             else:
-                await phases.onboard(checked_file, first_pass)
+                await phases.onboard(file, first_pass)
 
         return go
 

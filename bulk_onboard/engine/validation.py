@@ -31,27 +31,25 @@ def validate_file(source: Source, settings: Settings, observer: Observer = ignor
     app = {name: {**fields, **settings.app_of(name)} for name, fields in placeholders.items()}
     assumed = {name: fields.keys() - settings.app_of(name).keys() for name, fields in placeholders.items()}
     # Fingerprints are compared within this file only, so any key will do.
-    checked_file = CheckedFile(
-        source, replace(reading, app=app, assumed=assumed, once=True), secrets.token_bytes(32)
-    )
+    file = CheckedFile(source, replace(reading, app=app, assumed=assumed, once=True), secrets.token_bytes(32))
     rows, problems, warnings = 0, [], []
     with Workspace(providers=[provider.name for provider in reading.providers]) as workspace:
-        for checked in ahead(checked_file.chunks()):
-            workspace.load_rows(checked_file.table(checked, kept=False))
+        for checked in ahead(file.chunks()):
+            workspace.load_rows(file.table(checked, kept=False))
             if checked.users is not None:
                 workspace.load("user_keys", checked.users.table())
             rows += len(checked.frame)
             problems.append(checked.problems.assign(status=Status.INVALID.value))
             warnings.append(checked.warnings)
             observer(RowsRead(rows))
-        compare_rows(workspace, checked_file, allow_shared_tokens=settings.input.allow_shared_tokens)
+        compare_rows(workspace, file, allow_shared_tokens=settings.input.allow_shared_tokens)
         problems.append(workspace.findings().assign(column=""))
-    warnings.append(checked_file.file_warnings())
-    by_provider = {} if checked_file.columns.provider is None else {PROVIDER: checked_file.columns.provider}
-    fields = {**checked_file.columns.fields, **by_provider}
+    warnings.append(file.file_warnings())
+    by_provider = {} if file.columns.provider is None else {PROVIDER: file.columns.provider}
+    fields = {**file.columns.fields, **by_provider}
     grower = [field.name for provider in reading.providers for field in provider.grower_fields]
     return Validation(
-        checked_file.description,
+        file.description,
         rows,
         combine_tables(problems, COLUMNS),
         combine_tables(warnings, CLEANED),
