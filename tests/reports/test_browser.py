@@ -70,6 +70,17 @@ def test_colours_follow_the_preferred_scheme(browser: Browser, page: Path) -> No
     assert len(seen) == 2
 
 
+def test_each_part_of_the_bar_has_a_colour(browser: Browser, page: Path) -> None:
+    browser.open(page)
+    script = """
+    const bar = document.querySelector('.whole');
+    return ['good', 'bad', 'wait', 'planned', 'calm'].map((tone) => {
+        bar.innerHTML = `<rect class="${tone}"/>`;
+        return getComputedStyle(bar.firstChild).fill;
+    });"""
+    assert "rgb(0, 0, 0)" not in browser.ask(script)
+
+
 def test_a_search_shows_the_rows_that_have_all_of_its_words(browser: Browser, page: Path) -> None:
     browser.open(page)
     browser.driver.find_element("id", "search").send_keys("SERVER failed")
